@@ -1,0 +1,3 @@
+"""Transfer-learning speech-to-text for medical dictation."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,78 @@
+"""The `medstt` program: a table of commands, each imported only when it is called, and the exit codes.
+
+Owns how errors look on a terminal. Knows nothing of what the commands do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from medstt.errors import MedsttError
+
+# name -> (module that defines `app`, one-line help). A plain `run` command or a group, both as typer.Typer.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
+}
+
+EXIT_FAILED = 1  # the work was understood and failed
+EXIT_USAGE = 2  # click's own code for wrong options
+
+# No telemetry, no network call that was not configured: set before any library reads them.
+QUIET_ENVIRONMENT = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class LazyGroup(TyperGroup):
+    """A command group that reads names and help from ``COMMANDS`` and imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the command names in table order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import and return one command; None if there is no such name."""
+        if name not in COMMANDS:
+            return None
+        module, help_text = COMMANDS[name]
+        if ctx.resilient_parsing or ctx.invoked_subcommand is None and not ctx.args:
+            return click.Command(name, help=help_text)
+        command = typer.main.get_command(importlib.import_module(module).app)
+        command.name = name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command table without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Speech to text for medical dictation: vocabulary, fine-tuning, benchmarks, serving."""
+
+
+def main() -> None:
+    """Run the program; errors of the exception tree become one line on stderr and exit code 1."""
+    for key, value in QUIET_ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
+    try:
+        app()
+    except MedsttError as error:
+        print(f"medstt: {error}", file=sys.stderr)
+        sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(130)
