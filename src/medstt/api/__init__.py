@@ -1,0 +1,1 @@
+"""The HTTP surface: FastAPI application and page."""

@@ -1,0 +1,1 @@
+"""Engines: one file per backend behind one protocol."""

@@ -1,0 +1,1 @@
+"""From a manifest and a system under test to a report."""

@@ -1,0 +1,1 @@
+"""A transcript or document written as a file of some format."""

@@ -1,0 +1,1 @@
+"""Model versions as directories: add, verify, alias, promote, roll back."""

@@ -1,0 +1,1 @@
+"""Dictations, corrections, audit: SQLAlchemy on SQLite or PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Medical terms: lexicons, search, spotting, bias phrases, the hold-out rule."""
