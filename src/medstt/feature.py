@@ -54,21 +54,25 @@ def _window() -> npt.NDArray[np.float64]:
     return np.hanning(WINDOW + 1)[:-1]  # periodic Hann, as torch.stft's
 
 
-def mel_power(samples: Samples, n_mels: int = 80) -> Features:
-    """Return mel band powers, shape (n_mels, len(samples) // HOP): the linear part, to which noise powers add."""
+def log_power(samples: Samples, n_mels: int = 80) -> Features:
+    """Return log10 of the mel band powers, shape (n_mels, len(samples) // HOP), not below -10.
+
+    This is what the training cache keeps: noise, gain and filters are applied to it as powers before ``scale``.
+    """
     mode: Literal["reflect", "constant"] = "reflect" if len(samples) > WINDOW // 2 else "constant"
     padded = np.pad(samples.astype(np.float64), WINDOW // 2, mode=mode)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: len(samples) // HOP]
     # float64: in float32 the rounding noise of loud bins reaches quiet ones above the 1e-5 we promise.
     spectrum = scipy.fft.rfft(frames * _window(), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    return np.asarray(mel_filters(n_mels) @ power.T, dtype=np.float32)
+    log: Features = np.log10(np.maximum(mel_filters(n_mels) @ power.T, np.float32(1e-10)), dtype=np.float32)
+    return log
 
 
-def compress(power: Features) -> Features:
-    """Return Whisper's log scaling of mel powers of one clip, same shape, about -1..1."""
-    log = np.log10(np.maximum(power, 1e-10))
-    return np.asarray((np.maximum(log, log.max(initial=-10.0) - 8.0) + 4.0) / 4.0, dtype=np.float32)
+def scale(log: Features) -> Features:
+    """Return Whisper's scaling of one clip's log powers, same shape, about -1..1."""
+    scaled: Features = (np.maximum(log, log.max(initial=-10.0) - np.float32(8.0)) + np.float32(4.0)) / np.float32(4.0)
+    return scaled
 
 
 def pad_samples(samples: Samples, context: int | None = None) -> Samples:
@@ -82,4 +86,4 @@ def log_mel(samples: Samples, n_mels: int = 80, context: int | None = None) -> F
 
     ``context`` in samples: FULL_CONTEXT for models tuned at 30 s, None for the clip's own length.
     """
-    return compress(mel_power(pad_samples(samples, context), n_mels))
+    return scale(log_power(pad_samples(samples, context), n_mels))
