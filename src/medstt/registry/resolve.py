@@ -1,0 +1,132 @@
+"""From the name a user gives to a folder of model files, verified.
+
+Order: a local folder; ``champion`` or another bare alias; ``NAME``, ``NAME@VERSION`` or ``NAME:ALIAS`` of the store; a
+model that ships with the package; a hub id with a slash. Knows nothing of engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from medstt.errors import OptionError, UnknownModel
+from medstt.registry.card import Card, read_card
+from medstt.registry.digest import CARD, DIGESTS, verify_files
+from medstt.registry.store import CHALLENGER, CHAMPION, ModelStore, RegisteredModel
+
+BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model ready to be loaded. ``digest`` is None where the folder records no digests (the engine computes one)."""
+
+    path: Path
+    name: str
+    digest: str | None
+    card: Card | None
+
+
+def built_in_models(folder: Path = BUILT_IN_FOLDER) -> Mapping[str, Path]:
+    """Return name -> folder of the models that ship with the package."""
+    if not folder.is_dir():
+        return {}
+    return {path.name: path for path in sorted(folder.iterdir()) if (path / CARD).is_file()}
+
+
+def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> ResolvedModel:
+    """Return the folder behind a name with its digests verified; ``home`` is the folder that holds ``models/``.
+
+    A bare ``NAME`` means its champion, else the model of that name that ships with the package, else its newest
+    version: what was never promoted does not take a shipped model's place. Raises UnknownModel (naming near names),
+    CorruptModel, OptionError for an ambiguous alias and ModelUnavailable when a download needs a network.
+    """
+    store = ModelStore(home / "models")
+    shipped = built_in_models(built_in)
+    local = _local_folder(name)
+    if local is not None:
+        return _from_folder(local, str(local))
+    if name in (CHAMPION, CHALLENGER):
+        return _from_store(_bare_alias(store, name))
+    for separator in "@:":
+        base, mark, rest = name.partition(separator)
+        if mark and "/" not in base and (base in store.names() or base not in shipped):
+            return _from_store(_registered(store, base, rest, separator, shipped))
+    if name in store.names():
+        champion = store.aliases(name).get(CHAMPION)
+        if champion is not None or name not in shipped:
+            return _from_store(store.show(name, champion or store.versions(name)[-1]))
+    if name in shipped:
+        return _from_folder(shipped[name], name)
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return _from_hub(name)
+    raise _unknown(name, store, shipped)
+
+
+def _local_folder(name: str) -> Path | None:
+    """Return the folder if the name is a path of one; a bare word counts only with a separator or model files in it."""
+    path = Path(name).expanduser()
+    looks_like_path = "/" in name or "\\" in name or name in (".", "..")
+    if path.is_dir() and (looks_like_path or (path / "config.json").is_file()):
+        return path.resolve()
+    if name.startswith((".", "/", "~")):
+        what = "is not a folder" if path.exists() else "does not exist"
+        raise UnknownModel(f"The model folder {name} {what}", "Give the folder that holds config.json")
+    return None
+
+
+def _from_folder(path: Path, name: str) -> ResolvedModel:
+    if not any((path / file).is_file() for file in ("config.json", "model.bin", CARD)):
+        raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
+    card = read_card(path) if (path / CARD).is_file() else None
+    digest = verify_files(path) if (path / DIGESTS).is_file() else None
+    return ResolvedModel(path, name, digest, card)
+
+
+def _from_store(model: RegisteredModel) -> ResolvedModel:
+    return ResolvedModel(model.path, model.label, verify_files(model.path), model.card)
+
+
+def _registered(
+    store: ModelStore, base: str, rest: str, separator: str, shipped: Mapping[str, Path]
+) -> RegisteredModel:
+    if base not in store.names():
+        raise _unknown(base, store, shipped)
+    if separator == "@":
+        return store.show(base, rest)
+    aliases = store.aliases(base)
+    if rest not in aliases:
+        known = ", ".join(sorted(aliases)) or "none"
+        raise UnknownModel(f"{base} has no alias {rest!r} (it has: {known})", "Set one with `medstt models promote`")
+    return store.show(base, aliases[rest])
+
+
+def _bare_alias(store: ModelStore, alias: str) -> RegisteredModel:
+    holders = [name for name in store.names() if alias in store.aliases(name)]
+    if not holders:
+        raise UnknownModel(
+            f"No registered model is the {alias}", "Promote one with `medstt models promote NAME@VERSION`"
+        )
+    if len(holders) > 1:
+        choices = ", ".join(f"{name}:{alias}" for name in holders)
+        raise OptionError(f"Several models have a {alias}", f"Name one of {choices}")
+    return store.show(holders[0], store.aliases(holders[0])[alias])
+
+
+def _from_hub(name: str) -> ResolvedModel:
+    from medstt.engine.hub import fetch
+
+    repository, _, revision = name.partition("@")
+    return ResolvedModel(fetch(repository, revision or None), name, None, None)
+
+
+def _unknown(name: str, store: ModelStore, shipped: Mapping[str, Path]) -> UnknownModel:
+    from rapidfuzz import fuzz, process
+
+    known = sorted({*store.names(), *shipped})
+    near = [match for match, score, _ in process.extract(name, known, scorer=fuzz.WRatio, limit=3) if score >= 60]
+    if near:
+        return UnknownModel(f"There is no model {name!r}", f"Did you mean {' or '.join(near)}?")
+    listing = f"Known models: {', '.join(known)}" if known else "No model is registered"
+    return UnknownModel(f"There is no model {name!r}", f"{listing}; a hub id has a slash, a folder starts with ./ or /")
