@@ -44,7 +44,11 @@ _INVERTED = -0.8  # correlation with the loudest channel
 _REMEMBER = 0.9  # decay of the channel statistics per block
 
 _IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
-_DOCUMENTS = {b"%PDF": "a PDF document", b"PK\x03\x04": "a ZIP archive or Office document", b"{\\rtf": "an RTF document"}
+_DOCUMENTS = {
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive or Office document",
+    b"{\\rtf": "an RTF document",
+}
 _CONVERT = "Convert it to wav, mp3, m4a, ogg or flac"
 
 
@@ -192,7 +196,7 @@ class AudioStream:
         self.warnings = (*self._cut_short(), *mixer.warnings())
         try:
             self._handle.seek(0)
-            self._digest = hashlib.file_digest(self._handle, "sha256").hexdigest()  # type: ignore[arg-type]
+            self._digest = hashlib.file_digest(self._handle, "sha256").hexdigest()
         except OSError as error:
             raise _unreadable(self._name, error) from error
 
@@ -328,15 +332,16 @@ def _blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[int, npt.NDArray[
 
 def _float_channels(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
     """Return a frame's samples as float32 of shape (channels, n), full scale 1."""
-    data = frame.to_ndarray()
+    data: npt.NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, frame.layout.nb_channels).T
-    if data.dtype == np.uint8:
-        return (data.astype(np.float32) - 128) / 128
-    if np.issubdtype(data.dtype, np.signedinteger):
-        return data.astype(np.float32) / np.float32(-float(np.iinfo(data.dtype).min))
     with np.errstate(over="ignore", invalid="ignore"):
-        return data.astype(np.float32)
+        samples: npt.NDArray[np.float32] = data.astype(np.float32)
+    if data.dtype == np.uint8:
+        samples -= 128
+    if not np.issubdtype(data.dtype, np.floating):
+        samples /= 1 << (8 * data.dtype.itemsize - 1)
+    return samples
 
 
 def _plausible(rate_hz: int, channels: int) -> bool:
@@ -383,7 +388,8 @@ def _refuse_by_content(handle: BinaryIO, name: str) -> int:
         raise EmptyAudio(f"{name}: the file is empty", "Copy it again from the recorder")
     if head[1:4] in {b"dss", b"ds2", b"enc"} or Path(name).suffix.lower() in {".dss", ".ds2"}:
         raise UnsupportedAudio(
-            f"{name}: the recorder format DSS/DS2 is not supported yet", "Export it as wav or mp3 from the recorder's program"
+            f"{name}: the recorder format DSS/DS2 is not supported yet",
+            "Export it as wav or mp3 from the recorder's program",
         )
     what = "an image" if head.startswith(_IMAGES) else None
     for magic, document in _DOCUMENTS.items():
@@ -436,7 +442,9 @@ def _sound_of(container: Any, name: str) -> Any:
 def _describe(container: Any, stream: Any, handle: BinaryIO, name: str) -> AudioInfo:
     context = stream.codec_context
     kind = container.format.name.split(",")[0]
-    return AudioInfo(name, kind, context.name, context.sample_rate, context.channels, _declared_ms(container, stream, handle, kind))
+    return AudioInfo(
+        name, kind, context.name, context.sample_rate, context.channels, _declared_ms(container, stream, handle, kind)
+    )
 
 
 def _declared_ms(container: Any, stream: Any, handle: BinaryIO, kind: str) -> int | None:
