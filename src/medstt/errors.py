@@ -6,11 +6,16 @@ MedsttError
         DataError         a manifest, table or text file
         VocabError        a lexicon, formulary, template or auto-text
         OptionError       an unknown language, format, key or value
+        TooLarge          more bytes or minutes than the limit
     ModelError            UnknownModel, CorruptModel, ModelUnavailable (needs a network or a missing package)
     ConflictError         somebody else changed it first, or holds it
+        StaleError        the version named is not the current one
     NotFoundError         no such thing, or not yours
     AccessError           not allowed
+        NotAuthenticated  no key, or one that is wrong, expired or revoked
     ResourceError         disk full, no memory, folder not writable
+        StoreUnavailable  the database does not answer
+        TooManyRequests   over the rate limit, or no room in the queue
     NotPromotable         the gate has not passed
 """
 
@@ -79,6 +84,12 @@ class OptionError(InputError):
     code = "bad_option"
 
 
+class TooLarge(InputError):
+    """More bytes or minutes than the limit allows."""
+
+    code = "too_large"
+
+
 class ModelError(MedsttError):
     """A model cannot be used."""
 
@@ -109,6 +120,12 @@ class ConflictError(MedsttError):
     code = "conflict"
 
 
+class StaleError(ConflictError):
+    """The version the caller names is not the current one."""
+
+    code = "stale"
+
+
 class NotFoundError(MedsttError):
     """No such thing, or not the caller's."""
 
@@ -121,10 +138,28 @@ class AccessError(MedsttError):
     code = "forbidden"
 
 
+class NotAuthenticated(AccessError):
+    """No key, or one that is wrong, expired or revoked."""
+
+    code = "unauthenticated"
+
+
 class ResourceError(MedsttError):
     """The machine has run out of something: disk, memory, a writable folder."""
 
     code = "out_of_resource"
+
+
+class StoreUnavailable(ResourceError):
+    """The database does not answer."""
+
+    code = "store_unavailable"
+
+
+class TooManyRequests(ResourceError):
+    """Over the rate limit, or no room left in the queue."""
+
+    code = "too_many_requests"
 
 
 class NotPromotable(MedsttError):
