@@ -1,0 +1,103 @@
+"""Which recordings are meant: files, folders, glob patterns; and which output name each one gets.
+
+Knows nothing of what is inside a recording.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medstt.errors import InputError
+
+# Recorders' .dss and .ds2 are listed so that they are named as unsupported and not passed over in silence.
+SUFFIXES = frozenset(
+    ".3gp .aac .aif .aiff .amr .au .caf .ds2 .dss .flac .gsm .m4a .m4b .mka .mkv .mov .mp3 .mp4 .mpga .oga .ogg .opus "
+    ".ra .wav .wave .weba .webm .wma .wmv".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One recording: its path, the label for messages, and where it lies below the folder that was named."""
+
+    path: Path
+    label: str
+    place: Path
+
+
+def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[InputError]]:
+    """Return the recordings meant, each once, in order; and one error for each argument that means none.
+
+    A folder stands for all recordings below it (by suffix, hidden ones left out). A path that does not exist is
+    returned as a recording, so that its failure is reported like any other.
+    """
+    found: dict[Path, Recording] = {}
+    errors: list[InputError] = []
+    for argument in arguments:
+        recordings = list(_expand(argument))
+        if not recordings:
+            kind = "holds no recording" if Path(argument).is_dir() else "matches no file"
+            errors.append(InputError(f"{argument}: {kind}", f"Known suffixes: {' '.join(sorted(SUFFIXES))}"))
+        for recording in recordings:
+            found.setdefault(recording.path.resolve(), recording)
+    return list(found.values()), errors
+
+
+def _expand(argument: str) -> Iterator[Recording]:
+    path = Path(argument)
+    if path.is_dir():
+        yield from _below(path)
+    elif path.exists() or not glob.has_magic(argument):
+        yield Recording(path, argument, Path(path.name))
+    else:
+        for match in sorted(glob.glob(argument, recursive=True)):
+            if Path(match).is_dir():
+                yield from _below(Path(match))
+            else:
+                yield Recording(Path(match), match, Path(Path(match).name))
+
+
+def _below(folder: Path) -> Iterator[Recording]:
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in place.parts)
+        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+            yield Recording(path, str(path), place)
+
+
+def name_outputs(recordings: Iterable[Recording], known: Mapping[str, str]) -> dict[Recording, str]:
+    """Return the output name (below the output folder, without suffix) of each recording; no two are alike.
+
+    It is the recording's name without its suffix; with it (``a.wav``) where two recordings would share a name, and
+    with a number where even that is taken. ``known`` maps names already given to the recording (its resolved path) that
+    has them, which keeps names the same from run to run.
+    """
+    recordings = list(recordings)
+    owners = {name.casefold(): source for name, source in known.items()}
+    given = {source: name for name, source in known.items()}
+    wanted = Counter(recording.place.with_suffix("").as_posix().casefold() for recording in recordings)
+    names: dict[Recording, str] = {}
+    for recording in recordings:
+        source = str(recording.path.resolve())
+        if source not in given:
+            given[source] = next(
+                name for name in _candidates(recording, wanted) if owners.get(name.casefold(), source) == source
+            )
+        owners[given[source].casefold()] = source
+        names[recording] = given[source]
+    return names
+
+
+def _candidates(recording: Recording, wanted: Mapping[str, int]) -> Iterator[str]:
+    short, full = recording.place.with_suffix("").as_posix(), recording.place.as_posix()
+    if wanted[short.casefold()] == 1:
+        yield short
+    yield full
+    number = 2
+    while True:
+        yield f"{full}-{number}"
+        number += 1
