@@ -70,7 +70,10 @@ class Alternative:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What an engine heard in one segment: words, mean log-probability per token, probability of no speech (0-1)."""
+    """What an engine heard in one segment: words, mean log-probability per token, probability of no speech (0-1).
+
+    ``warnings`` say what a guard did to it (a loop cut, invented text dropped).
+    """
 
     segment: Segment
     words: tuple[Word, ...]
@@ -78,6 +81,7 @@ class Hypothesis:
     no_speech: float
     language: str
     alternatives: tuple[Alternative, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
