@@ -1,3 +1,59 @@
-"""Transfer-learning speech-to-text for medical dictation."""
+"""Transfer-learning speech-to-text for medical dictation.
+
+    import medstt
+    transcript = medstt.transcribe("dictation.m4a")
+    for hypothesis in medstt.stream("ward-round.wav", language="de"):
+        print(hypothesis.text)
+
+Owns the few calls most programs need; for many recordings open one transcriber and keep it. Knows nothing itself:
+everything is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from medstt.transcriber import TranscribeOptions, Transcriber
+    from medstt.values import Hypothesis, Transcript
 
 __version__ = "0.1.0"
+__all__ = ["__version__", "open_transcriber", "stream", "transcribe"]
+
+
+def transcribe(
+    source: str | Path | bytes | BinaryIO, *, model: str | None = None, language: str | None = None
+) -> Transcript:
+    """Return the verbatim transcript of one recording: a path, its bytes, or an open binary file.
+
+    ``model`` is a name as in ``medstt transcribe --model``, None the configured one; ``language`` "en" or "de", None
+    detects it. Raises an AudioError for the recording, a ModelError for the model. Loads the model on each call.
+    """
+    return open_transcriber(model=model, language=language).transcribe(_as_source(source))
+
+
+def stream(
+    source: str | Path | bytes | BinaryIO, *, model: str | None = None, language: str | None = None
+) -> Iterator[Hypothesis]:
+    """Yield what is heard phrase by phrase, in order of time; arguments and errors as for ``transcribe``."""
+    yield from open_transcriber(model=model, language=language).stream(_as_source(source))
+
+
+def open_transcriber(
+    *,
+    model: str | None = None,
+    language: str | None = None,
+    replicas: int = 1,
+    options: TranscribeOptions | None = None,
+) -> Transcriber:
+    """Load a model once for many recordings; ``replicas`` single-threaded engines share its work."""
+    from medstt.service import Settings
+    from medstt.service import open_transcriber as open_with
+
+    return open_with(Settings(), model=model, language=language, replicas=replicas, options=options)
+
+
+def _as_source(source: str | Path | bytes | BinaryIO) -> Path | bytes | BinaryIO:
+    return Path(source) if isinstance(source, str) else source

@@ -35,16 +35,13 @@ _BLOCK = RATE_HZ
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When to doubt what an engine heard. Probabilities 0-1, ``logprob`` mean natural log-probability per token.
+    """When to doubt what an engine heard, beyond its own guards. Probabilities 0-1, ``logprob`` as in Hypothesis.
 
-    A segment is dropped, and the drop recorded, where ``no_speech`` is above and ``logprob`` below its bound (Radford
-    et al. 2022, section 4.5, there 0.6 and -1). The language is detected on up to ``detect_clips`` clips until one is
-    ``sure``; a later segment heard worse than ``doubt_logprob`` is tried again in another language that is ``switch``
-    probable, and kept in it if it is ``switch_gain`` better there. More than ``words_per_s`` words is flagged.
+    The language is detected on up to ``detect_clips`` clips until one is ``sure``; a later segment heard worse than
+    ``doubt_logprob`` is tried again in another language that is ``switch`` probable, and kept in it if it is
+    ``switch_gain`` better there. More than ``words_per_s`` words is flagged, for nobody speaks so fast.
     """
 
-    no_speech: float = 0.6
-    logprob: float = -1.0
     detect_clips: int = 3
     sure: float = 0.8
     doubt_logprob: float = -0.7
@@ -213,17 +210,12 @@ class Transcription:
         return other if other.logprob >= hypothesis.logprob + policy.switch_gain else hypothesis
 
     def _judge(self, hypothesis: Hypothesis) -> Hypothesis | None:
-        """Return the hypothesis, or None for an empty or probably invented one; note doubts without their words."""
-        policy, segment = self._options.policy, hypothesis.segment
-        if not hypothesis.words:
-            return None
-        if hypothesis.no_speech > policy.no_speech and hypothesis.logprob < policy.logprob:
-            count = len(hypothesis.words)
-            self._doubts.append(f"dropped {count} word(s) at {_clock(segment)}: probably no speech")
-            return None
-        if len(hypothesis.words) > policy.words_per_s * max(1.0, segment.duration_ms / 1000):
-            self._doubts.append(f"doubtful at {_clock(segment)}: more words than anyone says in that time")
-        return hypothesis
+        """Return the hypothesis, None for an empty one; note what guards did, and doubts, without any words."""
+        place, seconds = _clock(hypothesis.segment), hypothesis.segment.duration_ms / 1000
+        self._doubts += [f"{place}: {warning}" for warning in hypothesis.warnings]
+        if len(hypothesis.words) > self._options.policy.words_per_s * max(1.0, seconds):
+            self._doubts.append(f"{place}: more words than anyone says in that time")
+        return hypothesis if hypothesis.words else None
 
 
 def _batches(clips: Iterable[Clip]) -> Iterator[list[Clip]]:

@@ -72,7 +72,7 @@ class OutputFolder:
 
     @property
     def names(self) -> dict[str, str]:
-        """Output name -> the recording (resolved path) that has it."""
+        """Output name -> the recording that has it."""
         return {entry.name: entry.source for entry in self._entries.values()}
 
     def done(self, formats: tuple[str, ...]) -> frozenset[str]:

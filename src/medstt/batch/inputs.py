@@ -22,11 +22,12 @@ SUFFIXES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One recording: its path, the label for messages, and where it lies below the folder that was named."""
+    """One recording: its path, the label for messages, where it lies below the folder that was named, its identity."""
 
     path: Path
     label: str
     place: Path
+    source: str
 
 
 def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[InputError]]:
@@ -35,7 +36,7 @@ def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[Inp
     A folder stands for all recordings below it (by suffix, hidden ones left out). A path that does not exist is
     returned as a recording, so that its failure is reported like any other.
     """
-    found: dict[Path, Recording] = {}
+    found: dict[str, Recording] = {}
     errors: list[InputError] = []
     for argument in arguments:
         recordings = list(_expand(argument))
@@ -43,7 +44,7 @@ def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[Inp
             kind = "holds no recording" if Path(argument).is_dir() else "matches no file"
             errors.append(InputError(f"{argument}: {kind}", f"Known suffixes: {' '.join(sorted(SUFFIXES))}"))
         for recording in recordings:
-            found.setdefault(recording.path.resolve(), recording)
+            found.setdefault(recording.source, recording)
     return list(found.values()), errors
 
 
@@ -52,13 +53,13 @@ def _expand(argument: str) -> Iterator[Recording]:
     if path.is_dir():
         yield from _below(path)
     elif path.exists() or not glob.has_magic(argument):
-        yield Recording(path, argument, Path(path.name))
+        yield _recording(path)
     else:
         for match in sorted(glob.glob(argument, recursive=True)):
             if Path(match).is_dir():
                 yield from _below(Path(match))
             else:
-                yield Recording(Path(match), match, Path(Path(match).name))
+                yield _recording(Path(match))
 
 
 def _below(folder: Path) -> Iterator[Recording]:
@@ -66,15 +67,19 @@ def _below(folder: Path) -> Iterator[Recording]:
         place = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in place.parts)
         if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
-            yield Recording(path, str(path), place)
+            yield _recording(path, place)
+
+
+def _recording(path: Path, place: Path | None = None) -> Recording:
+    return Recording(path, str(path), place or Path(path.name), str(path.resolve()))
 
 
 def name_outputs(recordings: Iterable[Recording], known: Mapping[str, str]) -> dict[Recording, str]:
     """Return the output name (below the output folder, without suffix) of each recording; no two are alike.
 
     It is the recording's name without its suffix; with it (``a.wav``) where two recordings would share a name, and
-    with a number where even that is taken. ``known`` maps names already given to the recording (its resolved path) that
-    has them, which keeps names the same from run to run.
+    with a number where even that is taken. ``known`` maps names already given to the recording that has them, which
+    keeps names the same from run to run.
     """
     recordings = list(recordings)
     owners = {name.casefold(): source for name, source in known.items()}
@@ -82,7 +87,7 @@ def name_outputs(recordings: Iterable[Recording], known: Mapping[str, str]) -> d
     wanted = Counter(recording.place.with_suffix("").as_posix().casefold() for recording in recordings)
     names: dict[Recording, str] = {}
     for recording in recordings:
-        source = str(recording.path.resolve())
+        source = recording.source
         if source not in given:
             given[source] = next(
                 name for name in _candidates(recording, wanted) if owners.get(name.casefold(), source) == source

@@ -80,9 +80,8 @@ def _settle(result: Rendered, recording: Recording, folder: OutputFolder | None)
     if result.skipped:
         return Outcome(number, recording, "skipped")
     if folder is not None:
-        source = str(recording.path.resolve())
         try:
-            folder.commit(result.key, source, result.task.name, result.contents, result.audio_ms)
+            folder.commit(result.key, recording.source, result.task.name, result.contents, result.audio_ms)
         except MedsttError as error:
             return Outcome(number, recording, "failed", error=f"{recording.label}: {error}")
     return Outcome(number, recording, "done", result.audio_ms, result.contents, result.warnings)

@@ -8,20 +8,23 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import Any
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from medstt.errors import MedsttError
 
 # name -> (module that defines `app`, one-line help). A plain `run` command or a group, both as typer.Typer.
 COMMANDS: dict[str, tuple[str, str]] = {
     "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
+    "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
+    "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
 }
 
 EXIT_FAILED = 1  # the work was understood and failed
-EXIT_USAGE = 2  # click's own code for wrong options
+EXIT_USAGE = 2  # the command line's own code for wrong options
+EXIT_STOPPED = 130  # Ctrl-C
 
 # No telemetry, no network call that was not configured: set before any library reads them.
 QUIET_ENVIRONMENT = {
@@ -36,28 +39,30 @@ QUIET_ENVIRONMENT = {
 class LazyGroup(TyperGroup):
     """A command group that reads names and help from ``COMMANDS`` and imports a command when it is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the command names in table order."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, name: str) -> Any:
         """Import and return one command; None if there is no such name."""
         if name not in COMMANDS:
             return None
         module, help_text = COMMANDS[name]
-        if ctx.resilient_parsing or ctx.invoked_subcommand is None and not ctx.args:
-            return click.Command(name, help=help_text)
+        if ctx.resilient_parsing:
+            return TyperCommand(name, help=help_text)
         command = typer.main.get_command(importlib.import_module(module).app)
         command.name = name
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the command table without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-app = typer.Typer(cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app = typer.Typer(
+    cls=LazyGroup, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()
@@ -75,4 +80,7 @@ def main() -> None:
         print(f"medstt: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(EXIT_STOPPED)
+    except BrokenPipeError:  # the reader of our output has gone; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)

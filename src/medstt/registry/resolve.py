@@ -49,14 +49,9 @@ def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> Re
         return _from_folder(local, str(local))
     if name in (CHAMPION, CHALLENGER):
         return _from_store(_bare_alias(store, name))
-    for separator in "@:":
-        base, mark, rest = name.partition(separator)
-        if mark and "/" not in base and (base in store.names() or base not in shipped):
-            return _from_store(_registered(store, base, rest, separator, shipped))
-    if name in store.names():
-        champion = store.aliases(name).get(CHAMPION)
-        if champion is not None or name not in shipped:
-            return _from_store(store.show(name, champion or store.versions(name)[-1]))
+    registered = find_registered(store, name)
+    if registered is not None and (name not in shipped or CHAMPION in registered.aliases):
+        return _from_store(registered)
     if name in shipped:
         return _from_folder(shipped[name], name)
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
@@ -88,18 +83,20 @@ def _from_store(model: RegisteredModel) -> ResolvedModel:
     return ResolvedModel(model.path, model.label, verify_files(model.path), model.card)
 
 
-def _registered(
-    store: ModelStore, base: str, rest: str, separator: str, shipped: Mapping[str, Path]
-) -> RegisteredModel:
+def find_registered(store: ModelStore, label: str) -> RegisteredModel | None:
+    """Return what ``NAME``, ``NAME@VERSION`` or ``NAME:ALIAS`` means; None if no version of that name is registered.
+
+    A bare name means its champion, else its newest version. Raises UnknownModel for a version or alias it lacks.
+    """
+    base, separator, rest = next((parts for mark in "@:" if (parts := label.partition(mark))[1]), (label, "", ""))
     if base not in store.names():
-        raise _unknown(base, store, shipped)
-    if separator == "@":
-        return store.show(base, rest)
+        return None
     aliases = store.aliases(base)
-    if rest not in aliases:
+    if separator == ":" and rest not in aliases:
         known = ", ".join(sorted(aliases)) or "none"
         raise UnknownModel(f"{base} has no alias {rest!r} (it has: {known})", "Set one with `medstt models promote`")
-    return store.show(base, aliases[rest])
+    newest = aliases.get(CHAMPION, store.versions(base)[-1])
+    return store.show(base, {"@": rest, ":": aliases.get(rest, ""), "": newest}[separator])
 
 
 def _bare_alias(store: ModelStore, alias: str) -> RegisteredModel:

@@ -1,0 +1,179 @@
+"""`medstt models`: list, show, verify, promote, roll back, export and remove model versions.
+
+Owns the tables and JSON that are printed. Knows nothing of how versions are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from medstt.registry import ModelStore, RegisteredModel
+
+app = typer.Typer(help="List, inspect, verify, promote and roll back model versions.", add_completion=False)
+
+Label = Annotated[str, typer.Argument(metavar="NAME[@VERSION|:ALIAS]", help="A registered model version.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """List the models that ship with the package and every registered version."""
+    from medstt.registry import built_in_models
+
+    versions = _store().models()
+    if as_json:
+        shipped = [{"name": name, "path": str(path)} for name, path in built_in_models().items()]
+        _print_json({"built_in": shipped, "registered": [_encode(model) for model in versions]})
+        return
+    for name in built_in_models():
+        print(f"{name:30}  built in")
+    for model in versions:
+        aliases = ", ".join(model.aliases)
+        print(f"{model.label:30}  {model.digest[:12]}  {model.card.created or '-':20}  {aliases}".rstrip())
+    if not versions:
+        print("No version is registered yet.", file=sys.stderr)
+
+
+@app.command()
+def show(label: Label, as_json: AsJson = False) -> None:
+    """Show a version's card, its aliases and the history of its name."""
+    from medstt.registry.card import encode_card
+
+    store = _store()
+    model = _find(store, label)
+    history = [_fields(event) for event in store.history(model.name)]
+    if as_json:
+        _print_json({**_encode(model), "card": encode_card(model.card), "history": history})
+        return
+    print(f"{model.label}  {', '.join(model.aliases)}".rstrip())
+    print(f"digest {model.digest}\nfolder {model.path}")
+    print(json.dumps(encode_card(model.card), indent=2, ensure_ascii=False))
+    for event in history:
+        forced = f" forced: {event['why']}" if event["forced"] else ""
+        print(f"{event['at']} {event['action']} {event['alias']} -> {event['version']}{forced}")
+
+
+@app.command()
+def verify(
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME[@VERSION]]...", help="None: all of them.")
+    ] = None,
+) -> None:
+    """Compare every file with its recorded digest; the exit code is 1 if one differs."""
+    from medstt.errors import CorruptModel, ModelError
+    from medstt.registry import built_in_models, verify_files
+
+    store = _store()
+    folders = {label: _folder(store, label) for label in labels or ()}
+    if not labels:
+        folders = {**built_in_models()}
+        folders |= {f"{name}@{v}": store.root / name / v for name in store.names() for v in store.versions(name)}
+    failed = False
+    for label, folder in folders.items():
+        try:
+            print(f"{label}: ok, {verify_files(folder)}")
+        except (CorruptModel, ModelError) as error:
+            failed = True
+            print(f"medstt: {label}: {error}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def promote(
+    label: Label,
+    force: Annotated[bool, typer.Option("--force", help="Promote without a pass of the gate; needs --why.")] = False,
+    why: Annotated[str, typer.Option("--why", help="The reason, kept in the history.")] = "",
+) -> None:
+    """Make a version the champion of its name; refused unless the gate's pass is recorded in its card."""
+    store = _store()
+    model = _find(store, label)
+    event = store.promote(model.name, model.version, force=force, why=why)
+    how = " (forced, recorded)" if event.forced else ""
+    print(f"{model.label} is the champion{how}; before: {event.previous or 'none'}")
+
+
+@app.command()
+def rollback(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")],
+    why: Annotated[str, typer.Option("--why", help="The reason, kept in the history.")] = "",
+) -> None:
+    """Make the champion's predecessor champion again."""
+    event = _store().rollback(name, why)
+    print(f"{name}@{event.version} is the champion; before: {event.previous}")
+
+
+@app.command()
+def export(
+    label: Label,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for the copy.")],
+) -> None:
+    """Copy a verified version to a folder, for another machine or another tool."""
+    store = _store()
+    model = _find(store, label)
+    print(store.export(model.name, model.version, out))
+
+
+@app.command()
+def remove(label: Label) -> None:
+    """Delete a version; refused while an alias points to it."""
+    store = _store()
+    name, mark, version = label.partition("@")
+    if not mark:
+        from medstt.errors import OptionError
+
+        raise OptionError(f"{label}: no version is named", f"Say which, as in {label}@1")
+    store.remove(name, version)
+    print(f"{label} is removed")
+
+
+def _store() -> ModelStore:
+    from medstt.registry import ModelStore
+    from medstt.service import Settings
+
+    return ModelStore(Settings().home / "models")
+
+
+def _find(store: ModelStore, label: str) -> RegisteredModel:
+    """Return the version meant: of a bare name the champion, else the newest."""
+    from medstt.errors import UnknownModel
+    from medstt.registry.resolve import find_registered
+
+    model = find_registered(store, label)
+    if model is None:
+        known = ", ".join(store.names()) or "none"
+        raise UnknownModel(f"No version of {label!r} is registered (names: {known})", "See `medstt models list`")
+    return model
+
+
+def _folder(store: ModelStore, label: str) -> Path:
+    from medstt.registry import built_in_models
+
+    return built_in_models().get(label) or _find(store, label).path
+
+
+def _encode(model: RegisteredModel) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "path": str(model.path),
+        "created": model.card.created,
+        "aliases": list(model.aliases),
+    }
+
+
+def _fields(event: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(event)
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))
