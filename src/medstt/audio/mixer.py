@@ -13,7 +13,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from medstt.audio.source import plausible
 from medstt.values import RATE_HZ, Samples
 
 _BLOCK_S = 1.0
@@ -126,31 +125,26 @@ class Resampler:
 
 
 def gather_blocks(frames: Iterator[av.AudioFrame]) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    """Gather frames into blocks of about a second: (rate_hz, float32 of shape (channels, n))."""
-    pending: list[npt.NDArray[np.float32]] = []
-    count, shape = 0, (0, 0)
+    """Gather frames into blocks of about a second: (rate_hz, float32 of shape (channels, n), full scale 1)."""
+    pending: list[npt.NDArray[Any]] = []
+    count, form = 0, (0, 0, "")
     for frame in frames:
-        channels = _float_channels(frame)
-        if (frame.sample_rate, len(channels)) != shape:
-            if pending:
-                yield shape[0], np.concatenate(pending, axis=1)
-            pending, count, shape = [], 0, (frame.sample_rate, len(channels))
-            if not plausible(*shape):
-                return
-        pending.append(channels)
-        count += channels.shape[1]
-        if count >= frame.sample_rate * _BLOCK_S:
-            yield shape[0], np.concatenate(pending, axis=1)
+        found = (frame.sample_rate, frame.layout.nb_channels, frame.format.name)
+        if pending and (found != form or count >= form[0] * _BLOCK_S):
+            yield form[0], _float_channels(pending, form[1])
             pending, count = [], 0
+        form = found
+        pending.append(frame.to_ndarray())
+        count += frame.samples
     if pending:
-        yield shape[0], np.concatenate(pending, axis=1)
+        yield form[0], _float_channels(pending, form[1])
 
 
-def _float_channels(frame: av.AudioFrame) -> npt.NDArray[np.float32]:
-    """Return a frame's samples as float32 of shape (channels, n), full scale 1."""
-    data: npt.NDArray[Any] = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(-1, frame.layout.nb_channels).T
+def _float_channels(parts: list[npt.NDArray[Any]], channels: int) -> npt.NDArray[np.float32]:
+    """Join frames' raw samples, planar (channels, n) or packed (1, n * channels), as float32 of shape (channels, n)."""
+    data = np.concatenate(parts, axis=1)
+    if len(data) != channels:
+        data = data.reshape(-1, channels).T
     with np.errstate(over="ignore", invalid="ignore"):
         samples: npt.NDArray[np.float32] = data.astype(np.float32)
     if data.dtype == np.uint8:

@@ -22,6 +22,7 @@ from medstt.audio.source import (
     open_container,
     open_source,
     pick_sound,
+    plausible,
     refuse_content,
     unreadable,
 )
@@ -150,7 +151,11 @@ class AudioStream:
             if packet is None:
                 return
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    if plausible(frame.sample_rate, frame.layout.nb_channels):
+                        yield frame
+                    else:
+                        self._damaged += 1
             except (av.error.FFmpegError, ValueError):
                 self._damaged += 1
 
