@@ -7,17 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
 
 from medstt.values import Hypothesis, ModelRef, Samples, Segment
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bonus:
+    """What a bias adds to the log-probabilities of the next token (nats): ``values`` for ``tokens``, else ``rest``.
+
+    ``tokens`` (n,) int64 are distinct; no value is below ``rest``. A negative ``rest`` takes back what an abandoned
+    phrase was given.
+    """
+
+    tokens: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float32]
+    rest: float = 0.0
+
+
 class Bias(Protocol):
-    """A compiled list of phrases that a decoder may favour; ``digest`` names it for caches and reports."""
+    """A compiled list of phrases that a decoder favours; one walks along with every beam of every clip.
+
+    States are immutable values of the bias's own; None is a valid one. Only tokens of text are shown to it; the end of
+    a text takes part as one more next token.
+    """
 
     @property
     def digest(self) -> str:
         """SHA-256 of phrases, weights and tokenizer."""
+        ...
+
+    def start(self) -> Any:
+        """Return the state before the first token."""
+        ...
+
+    def advance(self, state: Any, token: int) -> Any:
+        """Return the state after one more token; called once for each token a beam takes."""
+        ...
+
+    def bonus(self, state: Any) -> Bonus | None:
+        """Return what to add for the next token, None for nothing at all; called at every step of every beam."""
         ...
 
 

@@ -1,0 +1,189 @@
+"""Beam search over a backend's steps (one beam is greedy), with a bias of its own for every item and every beam.
+
+Knows nothing of audio, words or languages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
+from medstt.engine.guard import is_loop
+from medstt.engine.protocol import Bias
+
+Ending = Literal["end", "length", "loop"]
+_CHECK_EVERY = 8  # tokens between two looks for a loop
+_NEAR = 10.0  # nats below the best token within which candidates are first looked for
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Which token ends a text, and what is added to the logits of the first and of later tokens."""
+
+    end: int
+    first: Array
+    later: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One reading: its tokens, the model's own log-probability of each (and of the end), and the biased score."""
+
+    tokens: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    score: float
+    ending: Ending
+
+    @property
+    def logprob(self) -> float:
+        """Mean log-probability per token, the end counted."""
+        return sum(self.logprobs) / max(1, len(self.logprobs))
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    score: float = 0.0
+    state: Any = None
+
+    def close(self, ending: Ending) -> Candidate:
+        return Candidate(self.tokens, self.logprobs, self.score, ending)
+
+
+@dataclass(slots=True)
+class _Item:
+    """One clip's search: live beams, finished readings."""
+
+    beams: list[_Beam]
+    width: int
+    limit: int
+    bias: Bias | None
+    finished: list[Candidate] = field(default_factory=list)
+    done: bool = False
+
+    def extend(self, logprobs: Array, end: int) -> list[int]:
+        """Take one step from the beams' rows (beams, vocabulary); return each new beam's parent."""
+        choices: list[tuple[float, int, int, float]] = []  # score, beam, token, log-probability
+        for number, beam in enumerate(self.beams):
+            row = logprobs[number]
+            tokens, gains = _best(row, 1 if self.width == 1 else 2 * self.width, self.bias, beam.state)
+            for token, gain in zip(tokens.tolist(), gains.tolist(), strict=True):
+                choices.append((beam.score + gain, number, token, float(row[token])))
+        if len(choices) > 1:
+            choices.sort(key=lambda choice: choice[0], reverse=True)
+        beams: list[_Beam] = []
+        parents: list[int] = []
+        for score, number, token, logprob in choices:
+            beam = self.beams[number]
+            if token == end:
+                self.finished.append(Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"))
+                if self.width == 1:
+                    break
+            elif score > -np.inf:
+                state = self.bias.advance(beam.state, token) if self.bias else None
+                beams.append(_Beam((*beam.tokens, token), (*beam.logprobs, logprob), score, state))
+                parents.append(number)
+                if len(beams) == self.width:
+                    break
+        self._close(beams)
+        if self.done:
+            return list(range(len(self.beams)))
+        self.beams = beams + [beams[-1]] * (self.width - len(beams))
+        return parents + [parents[-1]] * (self.width - len(parents))
+
+    def _close(self, beams: list[_Beam]) -> None:
+        """Decide whether the search is over: enough readings, no beams, too long, or going round in circles."""
+        if len(self.finished) >= self.width or not beams:
+            self.done = True
+        elif len(beams[0].tokens) >= self.limit:
+            self.finished += [beam.close("length") for beam in beams]
+            self.done = True
+        elif len(beams[0].tokens) % _CHECK_EVERY == 0 and is_loop(beams[0].tokens):
+            self.finished.append(beams[0].close("loop"))
+            self.done = True
+
+
+def search(
+    backend: Backend,
+    memory: Memory,
+    cache: Cache,
+    prompts: Tokens,
+    rules: Rules,
+    *,
+    beams: int,
+    limits: Sequence[int],
+    biases: Sequence[Bias | None],
+) -> list[list[Candidate]]:
+    """Decode a batch from its ``prompts`` (items, n); ``cache`` holds one row an item, already fed what came before.
+
+    ``limits`` are the most tokens for each item: the search always ends. Returns each item's readings, best first by
+    biased score per token.
+    """
+    items = [
+        _Item([_Beam(state=bias.start() if bias else None)], beams, limit, bias)
+        for limit, bias in zip(limits, biases, strict=True)
+    ]
+    logprobs, cache = backend.step(memory, cache, prompts, [prompts.shape[1] - 1], rules.first)
+    active = list(items)
+    width = 1  # rows per item; ``beams`` after the first step
+    while True:
+        parents = [
+            row * width + parent
+            for row, item in enumerate(active)
+            for parent in (
+                _idle(beams) if item.done else item.extend(logprobs[row * width : (row + 1) * width, 0], rules.end)
+            )
+        ]
+        alive = [row for row, item in enumerate(active) if not item.done]
+        if not alive:
+            return [_ranked(item.finished) for item in items]
+        if len(alive) * 2 <= len(active):  # what is finished costs time in every step, dropping it costs a copy once
+            memory = backend.select(memory, alive)
+            parents = [parents[row * beams + beam] for row in alive for beam in range(beams)]
+            active = [active[row] for row in alive]
+        if parents != list(range(len(logprobs))):
+            cache = backend.reorder(cache, np.array(parents))
+        width = beams
+        tokens = [beam.tokens[-1] if beam.tokens else rules.end for item in active for beam in _rows(item, beams)]
+        logprobs, cache = backend.step(memory, cache, np.array(tokens)[:, None], [0], rules.later)
+
+
+def _idle(beams: int) -> list[int]:
+    return [0] * beams
+
+
+def _rows(item: _Item, beams: int) -> list[_Beam]:
+    """Return exactly ``beams`` beams; a finished item keeps its rows until it is dropped."""
+    return (item.beams * beams)[:beams]
+
+
+def _ranked(candidates: list[Candidate]) -> list[Candidate]:
+    """Sort by score per token; of equal texts the best stays."""
+    best: dict[tuple[int, ...], Candidate] = {}
+    for candidate in sorted(candidates, key=lambda one: one.score / max(1, len(one.logprobs)), reverse=True):
+        best.setdefault(candidate.tokens, candidate)
+    return list(best.values())
+
+
+def _best(row: Array, count: int, bias: Bias | None, state: Any) -> tuple[npt.NDArray[np.intp], Array]:
+    """Return the ``count`` best tokens of one row, and any the bias speaks for, with their biased log-probabilities."""
+    if count == 1:
+        tokens = np.array([row.argmax()])
+    else:
+        tokens = np.flatnonzero(row >= row.max() - _NEAR)
+        if len(tokens) < count:
+            tokens = np.argpartition(row, -count)[-count:]
+        elif len(tokens) > count:
+            tokens = tokens[np.argpartition(row[tokens], -count)[-count:]]
+    bonus = bias.bonus(state) if bias else None
+    if bonus is None:
+        return tokens, row[tokens]
+    others = np.setdiff1d(tokens, bonus.tokens, assume_unique=True)
+    gains = np.concatenate([row[bonus.tokens] + bonus.values, row[others] + bonus.rest])
+    return np.concatenate([bonus.tokens, others]), gains
