@@ -46,7 +46,7 @@ def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> Re
     shipped = built_in_models(built_in)
     local = _local_folder(name)
     if local is not None:
-        return _from_folder(local, str(local))
+        return _from_folder(local, None)
     if name in (CHAMPION, CHALLENGER):
         return _from_store(_bare_alias(store, name))
     registered = find_registered(store, name)
@@ -71,12 +71,12 @@ def _local_folder(name: str) -> Path | None:
     return None
 
 
-def _from_folder(path: Path, name: str) -> ResolvedModel:
+def _from_folder(path: Path, name: str | None) -> ResolvedModel:
     if not any((path / file).is_file() for file in ("config.json", "model.bin", CARD)):
         raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
     card = read_card(path) if (path / CARD).is_file() else None
     digest = verify_files(path) if (path / DIGESTS).is_file() else None
-    return ResolvedModel(path, name, digest, card)
+    return ResolvedModel(path, name or (card.name if card else path.name), digest, card)
 
 
 def _from_store(model: RegisteredModel) -> ResolvedModel:
