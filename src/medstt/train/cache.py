@@ -1,0 +1,104 @@
+"""Decoded training audio as memory-mapped features, keyed by what they were made from.
+
+Holds log powers (before scaling), so that augmentation can mix powers and what is left alone is bit for bit what serving
+computes. Never used for audio being served. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from medstt.audio import read_audio
+from medstt.errors import AudioError, DataError
+from medstt.feature import FRONT_END_VERSION, Features, log_power, pad_samples
+from medstt.manifest import digest_manifest, read_manifest
+from medstt.values import RATE_HZ, Utterance
+
+CHUNK = 500  # utterances a worker computes before it writes a file
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureCache:
+    """Features of a manifest: ``features(i)`` for ``utterances[i]``."""
+
+    folder: Path
+    utterances: tuple[Utterance, ...]
+    frames: npt.NDArray[np.int64]
+    _offsets: npt.NDArray[np.int64]
+    _files: tuple[Features, ...]
+
+    def features(self, index: int) -> Features:
+        """Return the log powers of one utterance, shape (frames, n_mels), read-only."""
+        start = self._offsets[index]
+        return self._files[index // CHUNK][start : start + self.frames[index]]
+
+
+def _chunk(manifest: Path, rows: Sequence[Utterance], out: Path, n_mels: int) -> dict[str, str]:
+    """Compute one chunk; an utterance whose audio cannot be used gets no frames. Returns id -> reason for those."""
+    failed: dict[str, str] = {}
+    parts: list[Features] = []
+    frames: list[int] = []
+    decoded: tuple[str, Features] | None = None
+    for row in rows:
+        try:
+            if decoded is None or decoded[0] != row.audio:  # neighbours often share a long recording
+                decoded = (row.audio, read_audio(manifest.parent / row.audio).samples)
+            end = None if row.end_ms is None else row.end_ms * RATE_HZ // 1000
+            features = log_power(pad_samples(decoded[1][row.start_ms * RATE_HZ // 1000 : end]), n_mels).T
+            parts.append(features)
+            frames.append(len(features))
+        except AudioError as error:
+            failed[row.id] = str(error)
+            frames.append(0)
+    data = np.concatenate(parts) if parts else np.zeros((0, n_mels), np.float32)
+    partial = out.with_suffix(".partial.npz")
+    np.save(out.with_suffix(".npy"), data)
+    np.savez(partial, frames=np.array(frames, np.int64))
+    partial.replace(out.with_suffix(".npz"))  # the chunk counts as done from here on
+    return failed
+
+
+def open_cache(
+    manifest: Path,
+    root: Path,
+    *,
+    n_mels: int = 80,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FeatureCache:
+    """Return the features of a manifest, computing what is not in ``root`` yet (resumable).
+
+    Raises DataError where an utterance's audio cannot be decoded: the data check belongs before training.
+    """
+    rows = read_manifest(manifest)
+    key = hashlib.sha256(f"{digest_manifest(manifest)}/{FRONT_END_VERSION}/{n_mels}".encode()).hexdigest()[:16]
+    folder = root / key
+    folder.mkdir(parents=True, exist_ok=True)
+    chunks = [(folder / f"{start // CHUNK:05d}", rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
+    missing = [chunk for chunk in chunks if not chunk[0].with_suffix(".npz").exists()]
+    failed: dict[str, str] = {}
+    if missing:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            waiting = [pool.submit(_chunk, manifest, part, path, n_mels) for path, part in missing]
+            for done, future in enumerate(as_completed(waiting), 1):
+                failed |= future.result()
+                progress(done, len(missing))
+        (folder / "source.json").write_text(json.dumps({"manifest": str(manifest), "failed": failed}, indent=1))
+    if failed:
+        first, reason = next(iter(failed.items()))
+        raise DataError(f"{len(failed)} utterances cannot be decoded, e.g. {first}: {reason}", "Run `medstt data check`")
+    frames = np.concatenate([np.load(path.with_suffix(".npz"))["frames"] for path, _ in chunks])
+    offsets = np.concatenate([
+        np.cumsum(frames[start : start + CHUNK]) - frames[start : start + CHUNK] for start in range(0, len(rows), CHUNK)
+    ])  # fmt: skip
+    files = tuple(np.load(path.with_suffix(".npy"), mmap_mode="r") for path, _ in chunks)
+    return FeatureCache(folder, tuple(rows), frames, offsets, files)

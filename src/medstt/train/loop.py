@@ -1,0 +1,169 @@
+"""The training loop: optimiser, schedule, losses, checkpoints that survive a kill, a log of every report.
+
+Knows nothing of recipes' files, registries or export.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+from transformers import WhisperForConditionalGeneration
+
+from medstt.train.model import Batch, CtcHead, attention_loss, decode, encode
+from medstt.train.recipe import Recipe
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(slots=True)
+class Progress:
+    """Running means since the last report."""
+
+    step: int = 0
+    loss: float = 0.0
+    ctc: float = 0.0
+    count: int = 0
+    waited_s: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Return the rate at a step: linear warm-up, then linear decay to ``final_rate``."""
+    if step < recipe.warmup:
+        return recipe.learning_rate * (step + 1) / recipe.warmup
+    left = max(0.0, (recipe.steps - step) / max(1, recipe.steps - recipe.warmup))
+    return recipe.learning_rate * max(recipe.final_rate, left)
+
+
+def ctc_weight(recipe: Recipe, step: int) -> float:
+    """Return the weight of the CTC loss (the decoder's is 1 minus it)."""
+    loss = recipe.loss
+    share = min(1.0, step / max(1.0, loss.ctc_until * recipe.steps))
+    return loss.ctc_start + (loss.ctc_end - loss.ctc_start) * share
+
+
+def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return AdamW groups: matrices decay, norms, biases and embeddings don't."""
+    trained = [(name, weight) for name, weight in module.named_parameters() if weight.requires_grad]
+    decayed = [weight for name, weight in trained if weight.ndim >= 2 and "embed" not in name]
+    kept = [weight for name, weight in trained if weight.ndim < 2 or "embed" in name]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+
+
+class Trainer:
+    """One run: a model, its side head and optimiser, in a folder that can be resumed."""
+
+    def __init__(
+        self, model: WhisperForConditionalGeneration, recipe: Recipe, folder: Path, teacher: WhisperForConditionalGeneration | None = None
+    ) -> None:
+        torch.manual_seed(recipe.seed)
+        on_gpu = torch.cuda.is_available()
+        if not on_gpu:
+            torch.set_num_threads(recipe.threads)
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu, gradient_accumulation_steps=recipe.accumulate
+        )
+        self.recipe, self.folder, self.step = recipe, folder, 0
+        self.model = model.to(self.accelerator.device)
+        self.head = CtcHead(model.config.d_model).to(self.accelerator.device)
+        self.teacher = None if teacher is None else teacher.to(self.accelerator.device).eval()
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.model, recipe.weight_decay) + parameter_groups(self.head, 0.0), betas=(0.9, 0.98), fused=True
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def _resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return
+        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+
+    def save(self) -> None:
+        """Write the checkpoint; the last one stands until this one is whole."""
+        partial = self.folder / (CHECKPOINT + ".partial")
+        state = {"model": self.model.state_dict(), "head": self.head.state_dict(), "step": self.step}
+        torch.save({**state, "optimizer": self.optimizer.state_dict()}, partial)
+        partial.replace(self.folder / CHECKPOINT)
+
+    def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the decoder's loss (with distillation, if any) and the CTC loss of a batch."""
+        states = encode(self.model, batch.features)
+        logits = decode(self.model, states, batch.tokens)
+        loss = attention_loss(logits, batch.labels, self.recipe.loss.smoothing)
+        if self.teacher is not None and self.recipe.loss.distil > 0:
+            with torch.no_grad():
+                target = decode(self.teacher, encode(self.teacher, batch.features), batch.tokens).float().log_softmax(-1)
+            kept = batch.labels != -100
+            distance = nn.functional.kl_div(
+                logits.float().log_softmax(-1)[kept], target[kept], reduction="batchmean", log_target=True
+            )
+            loss = loss + self.recipe.loss.distil * distance
+        return loss, self.head(states, batch)
+
+    def train(
+        self,
+        batches: Iterator[Batch],
+        *,
+        report: Callable[[dict[str, float]], None] = lambda row: None,
+        evaluate: Callable[[], dict[str, float]] | None = None,
+        report_steps: int = 50,
+    ) -> None:
+        """Run to the recipe's last step, reporting every ``report_steps`` and scoring every ``dev_steps``."""
+        recipe, state = self.recipe, Progress()
+        # Dropout's chance must not depend on where a run was interrupted.
+        self.model.train()
+        while self.step < recipe.steps:
+            torch.manual_seed(recipe.seed * 1_000_003 + self.step)
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(recipe, self.step)
+            weight = ctc_weight(recipe, self.step)
+            for _ in range(recipe.accumulate):
+                waiting = time.monotonic()
+                batch = next(batches).to(self.accelerator.device)
+                state.waited_s += time.monotonic() - waiting
+                with self.accelerator.autocast():
+                    loss, ctc = self.losses(batch)
+                    total = ((1 - weight) * loss + weight * ctc) / recipe.accumulate
+                total.backward()  # type: ignore[no-untyped-call]
+                state.loss += float(loss.detach())
+                state.ctc += float(ctc.detach())
+                state.count += 1
+            nn.utils.clip_grad_norm_([*self.model.parameters(), *self.head.parameters()], recipe.clip)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.step += 1
+            if self.step % report_steps == 0 or self.step == recipe.steps:
+                state = self._report(state, report, {})
+            if self.step % recipe.checkpoint_steps == 0 or self.step == recipe.steps:
+                self.save()
+            if evaluate and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
+                scores = evaluate()
+                self.model.train()
+                state = self._report(state, report, scores)
+
+    def _report(self, state: Progress, report: Callable[[dict[str, float]], None], scores: dict[str, float]) -> Progress:
+        elapsed = time.monotonic() - state.started
+        row: dict[str, float] = {"step": self.step, "rate": learning_rate(self.recipe, self.step)}
+        if state.count:
+            row |= {
+                "loss": state.loss / state.count, "ctc": state.ctc / state.count, "seconds_per_step": elapsed / state.count,
+                "waiting_share": state.waited_s / max(elapsed, 1e-9),
+            }  # fmt: skip
+        row |= scores
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(row) + "\n")
+        report(row)
+        return Progress()
