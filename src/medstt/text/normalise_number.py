@@ -179,9 +179,7 @@ def _read_integer(words: Sequence[str], start: int, language: str) -> tuple[int,
     return total + (current or 0), end
 
 
-def _join_and(
-    words: Sequence[str], end: int, start: int, total: int, current: int | None, language: str
-) -> int:
+def _join_and(words: Sequence[str], end: int, start: int, total: int, current: int | None, language: str) -> int:
     """Return the index past an "and" that belongs to the number ("one hundred and five"), else ``end``."""
     if language != "en" or words[end] != "and" or end == start or end + 1 >= len(words):
         return end

@@ -1,0 +1,58 @@
+"""Figures as plain text: one number with its interval, and the headline table of a run for a terminal.
+
+Knows nothing of how figures are computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medstt.evaluate.summary import decode_estimate
+from medstt.evaluate.table import Estimate
+from medstt.metrics.rate import RATES, Rate
+
+NOT_ENOUGH = "not enough evidence"
+_HEAD_GROUPS = ("critical", "words", "terms", "document", "invented", "confidence", "speed")
+
+
+def format_estimate(rate: Rate, estimate: Estimate, *, judge: bool = True) -> str:
+    """Return "4.1 % [3.2-5.0] (41/1000)"; a rate with too few events says so, with its counts."""
+    counts = f"{estimate.errors}/{estimate.events}" if rate.form == "ratio" and rate.percent else f"{estimate.events}"
+    if estimate.value is None:
+        return "nothing to score"
+    if judge and not estimate.enough:
+        return f"{NOT_ENOUGH} ({counts})"
+    scale, unit = (100, " %") if rate.percent else (1, "")
+    digits = 2 if scale == 1 or estimate.value * scale < 10 else 1
+    interval = ""
+    if estimate.low is not None and estimate.high is not None:
+        interval = f" [{estimate.low * scale:.{digits}f}-{estimate.high * scale:.{digits}f}]"
+    return f"{estimate.value * scale:.{digits}f}{unit}{interval}" + (
+        f" ({counts})" if rate.form == "ratio" and rate.percent else ""
+    )
+
+
+def headline(document: Mapping[str, Any]) -> str:
+    """Return the tables of a run: per pool of speech, critical errors first, one column per tier."""
+    system = document["system"]
+    lines = [
+        f"{system.get('label') or system.get('name')}: {document['asked']} of {document['of']} utterances"
+        + (f", {document['failed']} FAILED (not scored)" if document["failed"] else "")
+    ]
+    for pool, part in document["pools"].items():
+        tiers = part["tiers"] or {"all": part}
+        columns = [f"{tier} ({entry['utterances']})" for tier, entry in tiers.items()]
+        rows = [["", *columns]]
+        for group in _HEAD_GROUPS:
+            for rate in RATES:
+                if rate.group == group and any(rate.key in entry["rates"] for entry in tiers.values()):
+                    cells = [format_estimate(rate, decode_estimate(e["rates"].get(rate.key))) for e in tiers.values()]
+                    rows.append([rate.title, *cells])
+        lines += ["", f"{pool} speech, {part['speakers']} speakers; 95 % intervals, (errors/events)", *_align(rows)]
+    return "\n".join(lines)
+
+
+def _align(rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
