@@ -18,6 +18,7 @@ from medstt.errors import MedsttError
 # name -> (module that defines `app`, one-line help). A plain `run` command or a group, both as typer.Typer.
 COMMANDS: dict[str, tuple[str, str]] = {
     "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
+    "evaluate": ("medstt.cli.evaluate", "Measure a system on a manifest or on benchmarks."),
     "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
     "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
 }
