@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
     "evaluate": ("medstt.cli.evaluate", "Measure a system on a manifest or on benchmarks."),
     "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
+    "benchmark": ("medstt.cli.benchmark", "Measure speed and memory against other programs."),
     "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
 }
 
