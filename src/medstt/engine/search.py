@@ -23,11 +23,12 @@ _NEAR = 10.0  # nats below the best token within which candidates are first look
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Which token ends a text, and what is added to the logits of the first and of later tokens."""
+    """Which token ends a text, what is added to the logits of the first and of later tokens, how loops are met."""
 
     end: int
     first: Array
     later: Array
+    look_for_loops: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class _Item:
     finished: list[Candidate] = field(default_factory=list)
     done: bool = False
 
-    def extend(self, logprobs: Array, end: int) -> list[int]:
+    def extend(self, logprobs: Array, rules: Rules) -> list[int]:
         """Take one step from the beams' rows (beams, vocabulary); return each new beam's parent."""
         choices: list[tuple[float, int, int, float]] = []  # score, beam, token, log-probability
         for number, beam in enumerate(self.beams):
@@ -81,7 +82,7 @@ class _Item:
         parents: list[int] = []
         for score, number, token, logprob in choices:
             beam = self.beams[number]
-            if token == end:
+            if token == rules.end:
                 self.finished.append(Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"))
                 if self.width == 1:
                     break
@@ -91,20 +92,20 @@ class _Item:
                 parents.append(number)
                 if len(beams) == self.width:
                     break
-        self._close(beams)
+        self._close(beams, rules.look_for_loops)
         if self.done:
             return list(range(len(self.beams)))
         self.beams = beams + [beams[-1]] * (self.width - len(beams))
         return parents + [parents[-1]] * (self.width - len(parents))
 
-    def _close(self, beams: list[_Beam]) -> None:
+    def _close(self, beams: list[_Beam], look_for_loops: bool) -> None:
         """Decide whether the search is over: enough readings, no beams, too long, or going round in circles."""
         if len(self.finished) >= self.width or not beams:
             self.done = True
         elif len(beams[0].tokens) >= self.limit:
             self.finished += [beam.close("length") for beam in beams]
             self.done = True
-        elif len(beams[0].tokens) % _CHECK_EVERY == 0 and is_loop(beams[0].tokens):
+        elif look_for_loops and len(beams[0].tokens) % _CHECK_EVERY == 0 and is_loop(beams[0].tokens):
             self.finished.append(beams[0].close("loop"))
             self.done = True
 
@@ -137,7 +138,7 @@ def search(
             row * width + parent
             for row, item in enumerate(active)
             for parent in (
-                _idle(beams) if item.done else item.extend(logprobs[row * width : (row + 1) * width, 0], rules.end)
+                _idle(beams) if item.done else item.extend(logprobs[row * width : (row + 1) * width, 0], rules)
             )
         ]
         alive = [row for row, item in enumerate(active) if not item.done]

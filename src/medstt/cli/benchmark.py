@@ -1,0 +1,85 @@
+"""`medstt benchmark`: speed and memory of engines on the same random weights, side by side.
+
+Knows nothing of accuracy: that is `medstt evaluate`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed and memory side by side.")
+
+_NOTE = (
+    "Random weights of the true shape and a forced number of tokens: figures of speed, not of accuracy. Decoding at a "
+    "clip's own length needs a model tuned for it; stock weights run at 30 s."
+)
+
+
+@app.command("engine")
+def engine(
+    shapes: Annotated[str, typer.Option(help="Model shapes, separated by commas.")] = "mini,tiny,base",
+    repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of every case.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
+) -> None:
+    """Compare our decoder on ONNX Runtime with CTranslate2, both int8 and at the clip's own length."""
+    systems = ["medstt", "ctranslate2"]
+    cases = [("6 s, greedy", 6.0, 20, 1), ("6 s, beam 5", 6.0, 20, 5)]
+    cases += [("30 s, greedy", 30.0, 100, 1), ("30 s, beam 5", 30.0, 100, 5)]
+    _report("medstt benchmark engine", shapes, systems, cases, repeat, out, [])
+
+
+@app.command("speed")
+def speed(
+    peers: Annotated[str, typer.Option(help="Systems to compare with.")] = "faster-whisper,whisper.cpp",
+    shapes: Annotated[str, typer.Option(help="Model shapes, separated by commas.")] = "tiny,base",
+    repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of every case.")] = 3,
+    out: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
+) -> None:
+    """Compare medstt with other programs: a short clip, a long one, a five-minute dictation."""
+    from medstt.benchmark.system import PEERS, is_installed
+    from medstt.errors import OptionError
+
+    names = [name.strip() for name in peers.split(",") if name.strip()]
+    for name in names:
+        if name not in PEERS:
+            raise OptionError(f"peer {name!r} is unknown", f"Choose among {', '.join(PEERS)}")
+    notes = [f"{name}: not installed." for name in names if not is_installed(name)]
+    systems = ["medstt", "medstt at 30 s", *(name for name in names if is_installed(name))]
+    cases = [("6 s clip", 6.0, 20, 1), ("30 s clip", 30.0, 100, 1), ("5 min dictation", 300.0, 1000, 1)]
+    _report(f"medstt benchmark speed --peers {peers}", shapes, systems, cases, repeat, out, notes)
+
+
+def _report(
+    command: str,
+    shapes: str,
+    systems: list[str],
+    cases: list[tuple[str, float, int, int]],
+    repeat: int,
+    out: Path | None,
+    notes: list[str],
+) -> None:
+    """Measure shape by shape, print each table as it is ready, and write all of them at the end."""
+    from medstt.benchmark.measure import Case, measure
+    from medstt.benchmark.model import find_shape, write_random_model
+    from medstt.benchmark.table import describe_machine, format_costs
+
+    chosen = [(name.strip(), find_shape(name.strip())) for name in shapes.split(",")]
+    date = f"{datetime.now(UTC):%Y-%m-%d}"
+    head = [f"`{command} --shapes {shapes} --repeat {repeat}`, {date}.", describe_machine(), _NOTE, *notes]
+    text = "\n\n".join(head)
+    typer.echo(text)
+    for name, shape in chosen:
+        with tempfile.TemporaryDirectory(prefix="medstt-benchmark-") as folder:
+            model = write_random_model(Path(folder) / name, shape)
+            costs = measure(model, Path(folder), systems, [Case(*case) for case in cases], repeat)
+        table = f"\n\n## {name} shape\n\n{format_costs(costs, 'medstt')}"
+        typer.echo(table)
+        text += table
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
