@@ -89,10 +89,21 @@ def segment_stream(
     ``blocks`` are mono float32 at 16 kHz, of any lengths. ``meter`` collects the recording's statistics on the way.
     """
     segmenter = _Segmenter(options, meter)
-    for block in blocks:
-        for start in range(0, len(block), _PIECE):
-            yield from segmenter.push(block[start : start + _PIECE])
+    for piece in _regroup(blocks):
+        yield from segmenter.push(piece)
     yield from segmenter.finish()
+
+
+def _regroup(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """Yield the samples in equal pieces, so that the result does not depend on how they came."""
+    rest = np.zeros(0, np.float32)
+    for block in blocks:
+        rest = np.concatenate([rest, block]) if len(rest) else block
+        whole = len(rest) // _PIECE * _PIECE
+        for start in range(0, whole, _PIECE):
+            yield rest[start : start + _PIECE]
+        rest = rest[whole:]
+    yield rest
 
 
 def measure_speech(samples: Samples) -> SpeechStatistics:
