@@ -14,6 +14,7 @@ from typing import Literal
 
 from medstt.metrics.align import Alignment, Region
 from medstt.metrics.critical_word import (
+    COMPARATIVES,
     DATE_WORDS,
     DOSE_UNITS,
     NEGATION,
@@ -58,7 +59,12 @@ def find_facts(tokens: Sequence[Token], language: str) -> list[Fact]:
     """Return the tokens that carry a fact, in order."""
     facts = []
     for index, token in enumerate(tokens):
-        fact = _quantity(tokens, index) or _sign_or_unit(token) or _word(token.text, language)
+        fact = (
+            _quantity(tokens, index)
+            or _sign_or_unit(token)
+            or _comparative(tokens, index)
+            or _word(token.text, language)
+        )
         if fact:
             facts.append(Fact(fact[0], fact[1], index))
     return facts
@@ -99,6 +105,13 @@ def _sign_or_unit(token: Token) -> tuple[Kind, str] | None:
     if token.kind == "sign" and token.text in _COMPARISONS:
         return "comparison", token.text
     return None
+
+
+def _comparative(tokens: Sequence[Token], index: int) -> tuple[Kind, str] | None:
+    """Read "less than a pack": a comparison without a number stays in words."""
+    sign = COMPARATIVES.get(tokens[index].text)
+    following = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    return ("comparison", sign) if sign and following in ("than", "als") else None
 
 
 def _word(word: str, language: str) -> tuple[Kind, str] | None:

@@ -41,6 +41,10 @@ DATE_WORDS: dict[str, frozenset[str]] = {
     ),
 }
 
+COMPARATIVES = dict.fromkeys("less fewer smaller lower weniger kleiner niedriger".split(), "<") | dict.fromkeys(
+    "more greater larger higher mehr größer höher".split(), ">"
+)
+
 DOSE_UNITS = frozenset("mg g µg ng ml l units iu meq mmol tablets puffs drops mg/kg gy mgy".split())
 PER_VOLUME = frozenset({"dl", "l", "ml", "µl", "mm", "mmol", "mol"})
 

@@ -74,7 +74,8 @@ _TOKEN = re.compile(
       | (?P<time>\d{1,2}:\d{2}(?!\d))
       | (?P<number>\d+(?:[.,]\d+)*|(?<![\w.])\.\d+)(?P<suffix>[^\W\d_]*)
       | (?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)
-      | (?P<sign><=|>=|=<|=>|[<>≤≥±+/%°²×\-–−])""",
+      | (?P<sign><=|>=|=<|=>|[<>≤≥±+/%°²×\-–−])
+      | (?P<pause>[,;:.!?()]+(?=\s))""",
     re.VERBOSE,
 )
 _DOTTED = re.compile(r"(?<!\w)(?:[^\W\d_]\.\s?){2,}")
@@ -114,9 +115,15 @@ def _tokenise(text: str, language: str) -> list[Token]:
             tokens.extend(_digit_tokens(match["number"], match["suffix"], language))
         elif match["word"]:
             tokens.extend(_word_tokens(match["word"], language))
+        elif match["pause"]:
+            tokens.append(_PAUSE)
         else:
             tokens.extend(_sign_tokens(match["sign"], text, match.start(), match.end()))
     return tokens
+
+
+# What parts two spoken numbers ("twenty, five"); gone once numbers are read.
+_PAUSE, _DASH = Token("|", "sign"), Token("–", "sign")
 
 
 def _digit_tokens(digits: str, suffix: str, language: str) -> list[Token]:
@@ -125,7 +132,7 @@ def _digit_tokens(digits: str, suffix: str, language: str) -> list[Token]:
         return tokens
     if language == "en" and suffix in ("st", "nd", "rd", "th") and digits.isdigit():
         return [Token(_ordinal(int(digits)), "ordinal")]
-    if suffix in table.SYMBOLS or (suffix,) in table.UNITS or suffix in ("h", "x", "am", "pm"):
+    if suffix in table.SYMBOLS or (suffix,) in table.UNITS or len(suffix) > 2 or suffix in ("h", "x", "am", "pm"):
         return [*tokens, Token(suffix, "word")]
     return [Token(digits + suffix, "word")]
 
@@ -162,7 +169,7 @@ def _sign_tokens(sign: str, text: str, start: int, end: int) -> list[Token]:
             return [Token("..", "sign")]
         if tight and (right.isdigit() or right == ".") and not text[start - 1 : start].isalnum():
             return [Token("-", "sign")]
-        return []
+        return [] if tight and not text[start - 1 : start].isspace() else [_DASH]
     if sign == "/" and not (text[start - 1 : start].isalnum() or text[end : end + 1].isalnum()):
         return []
     return [Token("x" if sign == "×" else sign, "word" if sign == "×" else "sign")]
@@ -190,6 +197,9 @@ def _ordinal(value: int) -> str:
 
 
 def _read_numbers(tokens: list[Token], language: str) -> list[Token]:
+    tokens = [
+        t for at, t in enumerate(tokens) if t != _PAUSE or not at or tokens[at - 1].text not in ("thousand", "million")
+    ]
     words = [token.text if token.kind in ("word", "number") else "" for token in tokens]
     out: list[Token] = []
     at = 0
@@ -208,7 +218,13 @@ def _read_numbers(tokens: list[Token], language: str) -> list[Token]:
             token = Token(_ordinal(value) if value != 2 or language == "de" else "second", "ordinal", spoken=True)
         out.append(token)
         at += 1
-    return [_lone_one(out, at, language) for at in range(len(out))]
+    return [_lone_one(out, at, language) for at in range(len(out)) if not _drops(out, at)]
+
+
+def _drops(tokens: list[Token], at: int) -> bool:
+    if tokens[at] == _DASH and 0 < at < len(tokens) - 1:
+        return not (tokens[at - 1].kind == "number" == tokens[at + 1].kind)
+    return tokens[at] in (_PAUSE, _DASH)
 
 
 def _german_plain(token: Token, language: str) -> bool:
@@ -221,7 +237,7 @@ def _lone_one(tokens: list[Token], at: int, language: str) -> Token:
         following = tokens[at + 1].text
         if following in table.SYMBOLS or (following,) in table.UNITS:
             return Token("1", "number", spoken=True)
-    return token
+    return Token("..", "sign") if token == _DASH else token
 
 
 def _read_units(tokens: list[Token], language: str) -> list[Token]:

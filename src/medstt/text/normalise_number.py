@@ -201,7 +201,7 @@ def _word_value(words: Sequence[str], at: int, language: str, scales: dict[str, 
 
 def _may_follow(current: int | None, total: int, value: int) -> bool:
     if current is None:
-        return total == 0 or value < 1000
+        return total == 0 or value < (1000 if total % 1_000_000 else 1_000_000)
     if current >= 100 and current % 100 == 0:
         return 0 < value < 100
     return current >= 20 and current % 10 == 0 and current % 100 != 0 and 1 <= value <= 9
