@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from medstt.transcriber import TranscribeOptions, Transcriber
-    from medstt.values import Hypothesis, Transcript
+    from medstt.values import Document, Hypothesis, Transcript
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open_transcriber", "stream", "transcribe"]
+__all__ = ["__version__", "format", "open_transcriber", "stream", "transcribe"]
 
 
 def transcribe(
@@ -39,6 +39,13 @@ def stream(
 ) -> Iterator[Hypothesis]:
     """Yield what is heard phrase by phrase, in order of time; arguments and errors as for ``transcribe``."""
     yield from open_transcriber(model=model, language=language).stream(_as_source(source))
+
+
+def format(source: str | list[str] | Transcript, language: str, template: str | None = None) -> Document:
+    """Write a report from verbatim words; see ``medstt.text.format`` for a site's style and templates."""
+    from medstt.text.formatter import format as format_words
+
+    return format_words(source, language, template)
 
 
 def open_transcriber(

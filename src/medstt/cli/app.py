@@ -18,7 +18,10 @@ from medstt.errors import MedsttError
 # name -> (module that defines `app`, one-line help). A plain `run` command or a group, both as typer.Typer.
 COMMANDS: dict[str, tuple[str, str]] = {
     "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
+    "format": ("medstt.cli.format", "Turn dictated words into a written report."),
     "evaluate": ("medstt.cli.evaluate", "Measure a system on a manifest or on benchmarks."),
+    "synth": ("medstt.cli.synth", "Make speech for training from the lexicon, grammars and texts."),
+    "data": ("medstt.cli.data", "Check, import and split recordings of your own."),
     "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
     "benchmark": ("medstt.cli.benchmark", "Measure speed and memory against other programs."),
     "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
