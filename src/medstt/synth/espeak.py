@@ -49,15 +49,13 @@ class Espeak:
             self._library.espeak_SetParameter(PARAMETERS[name], int(value), 0)
         self._chunks.clear()
         data = text.encode()
-        self._library.espeak_Synth(
-            data, len(data) + 1, 0, POS_CHARACTER, 0, CHARS_UTF8 | PHONEMES, None, None
-        )
+        self._library.espeak_Synth(data, len(data) + 1, 0, POS_CHARACTER, 0, CHARS_UTF8 | PHONEMES, None, None)
         self._library.espeak_Synchronize()
         return b"".join(self._chunks)
 
 
 def main() -> None:
-    """Serve requests until stdin closes: {"text", "voice", "parameters"} -> (bytes, rate, status) header and payload."""
+    """Serve requests until stdin closes: {"text", "voice", "parameters"} -> header (bytes, rate, status), payload."""
     library = Espeak()
     out = sys.stdout.buffer
     for line in sys.stdin:

@@ -1,7 +1,7 @@
-"""A synthesis recipe made into speech: sentences, voices, audio files and a manifest; resumable, on all cores.
+"""A synthesis recipe made into speech: audio files and a manifest; resumable, on all cores.
 
-Everything follows from the recipe's seed. A shard of utterances is complete when its JSON Lines file exists, so a killed
-run goes on with the first shard that is not. Knows nothing of training.
+A shard of utterances is complete when its JSON Lines file exists, so a killed run goes on with the first shard that is
+not. Knows nothing of training.
 """
 
 from __future__ import annotations
@@ -9,124 +9,41 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import tomllib
 import wave
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from filelock import FileLock, Timeout
 
-from medstt.errors import DataError
+from medstt.disk import naming_disk_errors, write_atomically
+from medstt.errors import ConflictError, DataError
 from medstt.manifest import read_manifest, write_manifest
-from medstt.synth.corpus import read_lines, read_sentences
-from medstt.synth.grammar import Deck, Sentence, SpokenTerm, read_grammar
-from medstt.synth.voice import Prosody, Speaker, Voice, held_out_voices, training_voices
+from medstt.synth.compose import SHARD, Line, cast, compose
+from medstt.synth.degrade import Degrader, Sounds, find_sounds
+from medstt.synth.recipe import Degrade, SynthRecipe
+from medstt.synth.vocabulary import Vocabulary
+from medstt.synth.voice import Speaker
 from medstt.values import RATE_HZ, Language, Samples, Utterance
 
-SHARD = 200  # utterances a worker makes before it records them as done
-LISTS = ("drug", "condition", "anatomy", "procedure", "lab")
-
-
-class Part(BaseModel):
-    """One kind of sentence in a recipe: from text files, or from the grammar."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    lang: Language
-    kind: Literal["text", "grammar"]
-    count: int = Field(gt=0, description="utterances, at most")
-    files: list[str] = Field(default=[], description="kind text: file names in the texts folder")
-    max_words: int = Field(14, gt=1)
-    spoken_marks: float = Field(0.25, ge=0, le=1, description="kind text: share with dictated punctuation")
-    drugs: bool = Field(False, description="kind grammar: sentences about drugs, or about everything else")
-    drug_names: Literal["train", "held-out", "all"] = Field("train", description="kind grammar: which drugs")
-
-
-class SynthRecipe(BaseModel):
-    """What to say and who says it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    seed: int
-    split: str = "train"
-    voices: Literal["train", "held-out"] = "train"
-    rate: tuple[int, int] = Field((140, 205), description="words a minute, from and to")
-    parts: list[Part]
+PLAN = "plan.json"
+MANIFEST = "manifest.jsonl"
+WAV_HEADER_BYTES = 44
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """What the lexicon lends to sentences of one language; ``forbidden`` are lower-case words no text may hold."""
+class Studio:
+    """What a worker needs beside its lines."""
 
-    lists: dict[str, tuple[SpokenTerm, ...]]
-    held_out: tuple[SpokenTerm, ...]
-    forbidden: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One utterance to be made: who says which sentence how, and the file it goes to."""
-
-    id: str
-    sentence: Sentence
-    voice: Voice
-    prosody: Prosody
-    file: str
-
-
-def read_recipe(path: Path) -> SynthRecipe:
-    """Read a synthesis recipe; raises DataError naming the key that is wrong."""
-    try:
-        return SynthRecipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path}: {error}", "Correct the recipe") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{path.name}: {where}: {first['msg']}", "Correct the recipe") from error
-
-
-def compose(
-    recipe: SynthRecipe, vocabulary: dict[Language, Vocabulary], grammars: Path, texts: Path | None
-) -> Iterator[Sentence]:
-    """Yield the sentences of a recipe; parts whose text files are not there are left out (see ``missing_texts``)."""
-    for index, part in enumerate(recipe.parts):
-        rng = random.Random(f"{recipe.seed}/{index}")
-        words = vocabulary[part.lang]
-        if part.kind == "text":
-            files = [texts / name for name in part.files if (texts / name).exists()] if texts else []
-            found = list(read_sentences(
-                read_lines(files), part.lang, forbidden=words.forbidden, max_words=part.max_words,
-                spoken_marks=part.spoken_marks, seed=recipe.seed,
-            ))  # fmt: skip
-            yield from rng.sample(found, min(part.count, len(found)))
-            continue
-        lists = dict(words.lists)
-        if part.drug_names != "train":
-            lists["drug"] = words.held_out + (lists["drug"] if part.drug_names == "all" else ())
-        decks = {name: Deck(terms, rng) for name, terms in lists.items() if terms}
-        grammar = read_grammar(grammars / f"{part.lang}.toml", part.lang, LISTS)
-        for _ in range(part.count):
-            yield grammar.sentence(rng, decks, drugs=part.drugs)
-
-
-def cast(recipe: SynthRecipe, sentences: Iterable[Sentence]) -> Iterator[Line]:
-    """Give every sentence a voice, a tempo and a pitch, by the recipe's seed."""
-    rng = random.Random(f"{recipe.seed}/cast")
-    voices: dict[Language, list[Voice]] = {}
-    for number, sentence in enumerate(sentences):
-        if sentence.lang not in voices:
-            choose = training_voices if recipe.voices == "train" else held_out_voices
-            voices[sentence.lang] = choose(sentence.lang)
-        prosody = Prosody(rng.randint(*recipe.rate), rng.randint(30, 72), rng.randint(30, 80), rng.choice((0, 0, 0, 1, 2)))
-        name = f"{recipe.split}-{recipe.seed}-{number:06d}"
-        file = f"audio/{number // SHARD:04d}/{name}.wav"
-        yield Line(name, sentence, rng.choice(voices[sentence.lang]), prosody, file)
+    out: Path
+    split: str
+    command: str | None = None
+    degrade: Degrade | None = None
+    sounds: Sounds = field(default_factory=Sounds)
 
 
 def trim(samples: Samples, floor: float = 1e-3) -> Samples:
@@ -137,74 +54,162 @@ def trim(samples: Samples, floor: float = 1e-3) -> Samples:
     return samples[max(0, loud[0] - RATE_HZ // 50) : loud[-1] + RATE_HZ // 50]
 
 
-def write_wav(path: Path, samples: Samples) -> None:
-    """Write 16-bit mono WAV at 16 kHz."""
+def write_wav(path: Path, samples: Samples) -> bytes:
+    """Write 16-bit mono WAV at 16 kHz and return its samples' bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    pcm: bytes = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     with wave.open(str(path), "wb") as out:
         out.setnchannels(1)
         out.setsampwidth(2)
         out.setframerate(RATE_HZ)
-        out.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+        out.writeframes(pcm)
+    return pcm
 
 
-def make_shard(out: Path, number: int, lines: Sequence[Line], split: str, command: str | None) -> float:
+def shard_paths(out: Path, number: int) -> tuple[Path, Path]:
+    """Return where a shard's rows and its audio's digest are recorded."""
+    folder = out / "shards"
+    return folder / f"{number:04d}.jsonl", folder / f"{number:04d}.sha256"
+
+
+def make_shard(studio: Studio, number: int, lines: Sequence[Line]) -> float:
     """Speak one shard and record it as done; returns the seconds of speech made."""
     utterances: list[Utterance] = []
+    digest = hashlib.sha256()
     seconds = 0.0
-    with Speaker(command) as speaker:
+    degrader = Degrader(studio.degrade, studio.sounds) if studio.degrade else None
+    with naming_disk_errors(studio.out), Speaker(studio.command) as speaker:
         for line in lines:
-            samples = trim(speaker.speak(line.sentence.speech, line.voice, line.prosody))
+            samples = trim(speaker.speak(line.sentence, line.voice, line.prosody))
             if not len(samples):
                 continue
-            write_wav(out / line.file, samples)
+            samples, changes = degrader.degrade(samples, line.id) if degrader else (samples, {})
+            digest.update(write_wav(studio.out / line.file, samples))
             seconds += len(samples) / RATE_HZ
-            utterances.append(Utterance(
-                id=line.id, audio=line.file, text=line.sentence.text, lang=line.sentence.lang, speaker=line.voice.id,
-                split=split, terms=line.sentence.terms,
-                tags={"tier": line.voice.tier, "voice": line.voice.id, "source": line.sentence.source},
-            ))  # fmt: skip
-    write_manifest(out / "shards" / f"{number:04d}.jsonl", utterances)
+            utterances.append(
+                Utterance(
+                    id=line.id,
+                    audio=line.file,
+                    text=line.sentence.text,
+                    lang=line.sentence.lang,
+                    speaker=line.voice.id,
+                    split=studio.split,
+                    terms=line.sentence.terms,
+                    tags={
+                        "tier": line.voice.tier,
+                        "voice": line.voice.id,
+                        "source": line.sentence.source,
+                        **changes,
+                    },
+                )
+            )
+        rows, sums = shard_paths(studio.out, number)
+        rows.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(sums, digest.hexdigest())
+        write_manifest(rows, utterances)
     return seconds
+
+
+def plan_lines(
+    recipe: SynthRecipe, vocabulary: Mapping[Language, Vocabulary], grammars: Path, texts: Path | None
+) -> list[Line]:
+    """Return the lines of a recipe in the order they are made; raises DataError if there is nothing to say."""
+    lines = list(cast(recipe, compose(recipe, vocabulary, grammars, texts)))
+    if not lines:
+        raise DataError(
+            "the recipe yields no sentence", "Give it parts or terms, and the folder of its texts with --texts"
+        )
+    random.Random(recipe.seed).shuffle(lines)
+    return lines
+
+
+def digest_plan(recipe: SynthRecipe, lines: Sequence[Line]) -> str:
+    """Return the SHA-256 of everything that decides the speech, recordings of noise apart."""
+    degrade = recipe.degrade.model_dump(mode="json") if recipe.degrade else None
+    said = [(line.id, line.sentence, line.voice, line.prosody) for line in lines]
+    return hashlib.sha256(f"{recipe.split}\0{degrade}\0{said!r}".encode()).hexdigest()
 
 
 def make(
     recipe: SynthRecipe,
-    vocabulary: dict[Language, Vocabulary],
+    vocabulary: Mapping[Language, Vocabulary],
     grammars: Path,
     texts: Path | None,
     out: Path,
     *,
     jobs: int,
     command: str | None = None,
-    progress: Callable[[int, float], None] = lambda done, seconds: None,
+    sounds_from: Path = Path(),
+    progress: Callable[[int, int, float], None] = lambda done, total, seconds: None,
 ) -> Path:
-    """Make a recipe's speech in ``out`` and return its manifest; ``progress`` hears utterances and seconds made.
+    """Make a recipe's speech in ``out`` and return its manifest.
 
-    A folder that holds another recipe's speech is refused (DataError).
+    ``progress`` hears utterances made since the last call, utterances in all, and seconds of speech just made;
+    recordings named under ``[degrade]`` are relative to ``sounds_from``. A folder that holds another recipe's speech
+    is refused (DataError), one that another process writes to as well (ConflictError).
     """
-    lines = list(cast(recipe, compose(recipe, vocabulary, grammars, texts)))
-    random.Random(recipe.seed).shuffle(lines)
-    plan = hashlib.sha256(repr([(line.id, line.sentence, line.voice, line.prosody) for line in lines]).encode()).hexdigest()
-    stamp = out / "plan.json"
+    lines = plan_lines(recipe, vocabulary, grammars, texts)
+    sounds = find_sounds(recipe.degrade, sounds_from, recipe.split) if recipe.degrade else Sounds()
+    studio = Studio(out, recipe.split, command, recipe.degrade, sounds)
+    with naming_disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(out / ".lock", timeout=0):
+            _stamp(out, digest_plan(recipe, lines), len(lines), recipe)
+            return _make_all(studio, lines, jobs, progress)
+    except Timeout as error:
+        raise ConflictError(f"another process makes speech in {out}", "Wait for it, or give another folder") from error
+
+
+def _stamp(out: Path, plan: str, count: int, recipe: SynthRecipe) -> None:
+    """Record whose speech a folder holds, or refuse one that holds another's."""
+    stamp = out / PLAN
     if stamp.exists() and json.loads(stamp.read_text())["plan"] != plan:
-        raise DataError(f"{out} holds speech of another recipe, lexicon or texts", "Give a new folder, or delete this one")
-    out.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({"plan": plan, "utterances": len(lines), "recipe": recipe.model_dump(mode="json")}, indent=1))
-    shards = list(enumerate(batched_list(lines, SHARD)))
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        waiting = {
-            pool.submit(make_shard, out, number, shard, recipe.split, command): len(shard)
-            for number, shard in shards
-            if not (out / "shards" / f"{number:04d}.jsonl").exists()
-        }
-        progress(len(lines) - sum(waiting.values()), 0.0)
-        for future in as_completed(waiting):
-            progress(waiting[future], future.result())
-    manifest = out / "manifest.jsonl"
-    write_manifest(manifest, (row for number, _ in shards for row in read_manifest(out / "shards" / f"{number:04d}.jsonl")))
+        raise DataError(
+            f"{out} holds speech of another recipe, lexicon or texts", "Give a new folder, or delete this one"
+        )
+    content = {"plan": plan, "utterances": count, "recipe": recipe.model_dump(mode="json")}
+    write_atomically(stamp, json.dumps(content, indent=1))
+
+
+def _make_all(studio: Studio, lines: Sequence[Line], jobs: int, progress: Callable[[int, int, float], None]) -> Path:
+    shards = [(start // SHARD, lines[start : start + SHARD]) for start in range(0, len(lines), SHARD)]
+    missing = [(number, shard) for number, shard in shards if not shard_paths(studio.out, number)[0].exists()]
+    progress(len(lines) - sum(len(shard) for _, shard in missing), len(lines), 0.0)
+    if missing:
+        with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=get_context("spawn")) as pool:
+            waiting = {pool.submit(make_shard, studio, number, shard): len(shard) for number, shard in missing}
+            try:
+                for future in as_completed(waiting):
+                    progress(waiting[future], len(lines), future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # do not speak a thousand more lines after an error
+                raise
+    manifest = studio.out / MANIFEST
+    with naming_disk_errors(manifest):
+        write_manifest(
+            manifest, (row for number, _ in shards for row in read_manifest(shard_paths(studio.out, number)[0]))
+        )
     return manifest
 
 
-def batched_list(lines: Sequence[Line], size: int) -> list[Sequence[Line]]:
-    """Return ``lines`` in pieces of ``size``."""
-    return [lines[start : start + size] for start in range(0, len(lines), size)]
+def digest_audio(out: Path) -> str:
+    """Return one SHA-256 over the samples of a finished folder, from what its shards recorded."""
+    sums = sorted((out / "shards").glob("*.sha256"))
+    return hashlib.sha256("".join(path.read_text() for path in sums).encode()).hexdigest()
+
+
+def measure(out: Path, per_term: int, terms: Sequence[str]) -> dict[str, object]:
+    """Count what a finished folder holds; ``terms_short`` are chosen terms said less than ``per_term`` times."""
+    rows = read_manifest(out / MANIFEST)
+    counts = Counter(name for row in rows for name in row.terms)
+    size_bytes = sum((out / row.audio).stat().st_size - WAV_HEADER_BYTES for row in rows)
+    return {
+        "utterances": len(rows),
+        "hours": round(size_bytes / 2 / RATE_HZ / 3600, 4),
+        "languages": dict(sorted(Counter(row.lang for row in rows).items())),
+        "tiers": dict(sorted(Counter(row.tags["tier"] for row in rows).items())),
+        "degraded": {name: sum(name in row.tags for row in rows) for name in ("room", "snr_db", "codec")},
+        "terms": len(set(terms)),
+        "terms_short": sorted(name for name in set(terms) if counts[name] < per_term),
+    }

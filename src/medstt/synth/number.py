@@ -21,8 +21,10 @@ UNITS = {
     "de": "Milligramm Milligramm Milligramm Mikrogramm Gramm Einheiten Milliliter Tabletten Tropfen Hübe".split(),
 }
 POINT = {"en": "point", "de": "Komma"}
-DOSES = (1, 2, 2.5, 4, 5, 6.25, 7.5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 47.5, 50, 60, 75, 80, 90, 95, 100, 120, 125,
-         140, 150, 160, 175, 200, 250, 300, 320, 400, 450, 500, 600, 750, 800, 850, 875, 1000, 0.25, 0.5, 0.125)  # fmt: skip
+DOSES = (
+    0.125, 0.25, 0.5, 1, 2, 2.5, 4, 5, 6.25, 7.5, 8, 10, 12.5, 15, 16, 20, 25, 30, 32, 40, 47.5, 50, 60, 75, 80, 90, 95,
+    100, 120, 125, 140, 150, 160, 175, 200, 250, 300, 320, 400, 450, 500, 600, 750, 800, 850, 875, 1000,
+)  # fmt: skip
 
 
 def cardinal(value: int, lang: Language) -> str:
@@ -48,7 +50,11 @@ def spoken_date(rng: random.Random, lang: Language) -> str:
     day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1995, 2027)
     if lang == "en":
         spoken = f"{MONTHS['en'][month - 1]} {num2words(day, lang='en', to='ordinal').replace('-', ' ')}"
-        years = cardinal(year, "en") if 2000 <= year < 2010 else f"{cardinal(year // 100, 'en')} {cardinal(year % 100, 'en')}"
+        years = (
+            cardinal(year, "en")
+            if 2000 <= year < 2010
+            else f"{cardinal(year // 100, 'en')} {cardinal(year % 100, 'en')}"
+        )
         return spoken if rng.random() < 0.4 else f"{spoken} {years}"
     ordinal = str(num2words(day, lang="de", to="ordinal")) + "n"
     name = MONTHS["de"][month - 1] if rng.random() < 0.6 else str(num2words(month, lang="de", to="ordinal")) + "n"
@@ -62,7 +68,9 @@ def spoken_time(rng: random.Random, lang: Language) -> str:
     if lang == "en":
         hour = rng.randint(1, 12)
         return f"{cardinal(hour, 'en')} {cardinal(minute, 'en') + ' ' if minute else ''}{rng.choice(('a m', 'p m'))}"
-    return f"{cardinal(rng.randint(1, 23), 'de')} Uhr{' ' + cardinal(minute, 'de') if minute else ''}".replace("eins Uhr", "ein Uhr")
+    return f"{cardinal(rng.randint(1, 23), 'de')} Uhr{' ' + cardinal(minute, 'de') if minute else ''}".replace(
+        "eins Uhr", "ein Uhr"
+    )
 
 
 def spoken_size(rng: random.Random, lang: Language) -> str:
@@ -77,9 +85,10 @@ def spoken_pressure(rng: random.Random, lang: Language) -> str:
     """Return a blood pressure: "one hundred twenty over eighty", "hundertzwanzig zu achtzig"."""
     systolic, diastolic = rng.randint(85, 210), rng.randint(45, 115)
     if lang == "de":
-        return f"{cardinal(systolic, 'de').replace('einhundert', rng.choice(('hundert', 'einhundert')))} zu {cardinal(diastolic, 'de')}"
+        hundred = rng.choice(("hundert", "einhundert"))
+        return f"{cardinal(systolic, 'de').replace('einhundert', hundred)} zu {cardinal(diastolic, 'de')}"
     high = cardinal(systolic, "en")
-    if systolic > 110 and rng.random() < 0.5:
+    if systolic % 100 >= 10 and rng.random() < 0.5:
         high = f"{cardinal(systolic // 100, 'en')} {cardinal(systolic % 100, 'en')}"
     return f"{high} over {cardinal(diastolic, 'en')}"
 
@@ -91,12 +100,16 @@ def spoken_percent(rng: random.Random, lang: Language) -> str:
 
 def spoken_number(rng: random.Random, lang: Language) -> str:
     """Return a whole number, small ones more often."""
-    return cardinal(rng.choice((rng.randint(2, 12), rng.randint(2, 99), rng.randint(2, 30), rng.randint(100, 999))), lang)
+    return cardinal(
+        rng.choice((rng.randint(2, 12), rng.randint(2, 99), rng.randint(2, 30), rng.randint(100, 999))), lang
+    )
 
 
 def spoken_decimal(rng: random.Random, lang: Language) -> str:
-    """Return a number with one or two decimals, now and then whole or negative."""
-    value = rng.choice((rng.randint(1, 99) / 10, rng.randint(10, 3000) / 10, rng.randint(1, 999) / 100, rng.randint(1, 400)))
+    """Return a number with one or two decimals, now and then a whole one."""
+    value = rng.choice(
+        (rng.randint(1, 99) / 10, rng.randint(10, 3000) / 10, rng.randint(1, 999) / 100, rng.randint(1, 400))
+    )
     return decimal(value, lang)
 
 
