@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from program import SPEECH, Medstt
+
+KEYS = {
+    "verbatim", "text", "language", "duration_ms", "words", "segments", "flags", "warnings", "model", "settings_digest",
+    "audio_digest",
+}  # fmt: skip
+
+
+def write_wav(path: Path, samples: np.ndarray, rate_hz: int = 16_000) -> Path:
+    with wave.open(str(path), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(rate_hz)
+        out.writeframes((samples * 32767).astype("<i2").tobytes())
+    return path
+
+
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(int(seconds * 16_000), np.float32)
+
+
+def ledger(out: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in (out / ".medstt" / "ledger.jsonl").read_text().splitlines()]
+
+
+def test_text_of_one_recording_goes_to_stdout(medstt: Medstt, home: Path, tiny_model: Path) -> None:
+    result = medstt("transcribe", SPEECH, "--model", tiny_model)
+    assert result.code == 0
+    assert result.out.endswith("\n")
+    assert len(result.out.split()) >= 1
+    row = json.loads(medstt("transcribe", SPEECH, "--model", tiny_model, "--format", "json", "--language", "en").out)
+    assert set(row) >= KEYS
+    assert row["model"]["name"] == "tiny"
+    assert row["duration_ms"] == 6370
+    assert row["verbatim"] == " ".join(word["text"] for word in row["words"])
+    assert all(isinstance(word["start_ms"], int) and word["end_ms"] <= 6370 for word in row["words"])
+
+
+def test_several_recordings_on_the_terminal_keep_their_order(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    for name in ("b.flac", "a.flac"):
+        shutil.copy(SPEECH, tmp_path / name)
+    result = medstt("transcribe", tmp_path / "b.flac", tmp_path / "a.flac", "--model", tiny_model, "--jobs", "1")
+    headings = [line for line in result.out.splitlines() if line.startswith("# ")]
+    assert headings == [f"# {tmp_path / 'b.flac'}", f"# {tmp_path / 'a.flac'}"]
+    assert "2 done; 0.2 min of audio" in result.err
+    rows = medstt("transcribe", tmp_path, "--model", tiny_model, "--format", "json", "--jobs", "1").out.splitlines()
+    assert [json.loads(row)["source"] for row in rows] == [str(tmp_path / "a.flac"), str(tmp_path / "b.flac")]
+
+
+def test_stdin(home: Path, tiny_model: Path) -> None:
+    command = [sys.executable, "-m", "medstt", "transcribe", "-", "--model", str(tiny_model), "--format", "json"]
+    result = subprocess.run(command, input=SPEECH.read_bytes(), capture_output=True, check=True)
+    assert json.loads(result.stdout)["source"] == "standard input"
+
+
+def test_folder_to_files_and_a_second_run_does_nothing(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in" / "ward").mkdir(parents=True)
+    for name in ("visit.flac", "ward/visit.flac", "ward/visit.ogg"):
+        shutil.copy(SPEECH, tmp_path / "in" / name)
+    arguments = ["transcribe", tmp_path / "in", "--out", tmp_path / "out", "--model", tiny_model, "--jobs", "1"]
+    first = medstt(*arguments, "--format", "txt,json")
+    assert (first.code, first.out) == (0, "")
+    files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("[!.]*.*"))
+    assert [name for name in files if not name.startswith(".medstt")] == [
+        "visit.json", "visit.txt", "ward/visit.flac.json", "ward/visit.flac.txt", "ward/visit.ogg.json",
+        "ward/visit.ogg.txt",
+    ]  # fmt: skip
+    assert "3 skipped" in medstt(*arguments, "--format", "txt,json").err
+    assert "3 skipped" in medstt(*arguments).err
+    assert "3 done" in medstt(*arguments, "--format", "srt").err
+    assert "3 done" in medstt(*arguments, "--language", "de").err
+    shutil.copy(SPEECH, tmp_path / "in" / "new.flac")
+    assert "1 done, 3 skipped" in medstt(*arguments, "--format", "srt").err
+
+
+def test_processes_give_what_one_engine_gives(medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "abcd":
+        shutil.copy(SPEECH, tmp_path / "in" / f"{name}.flac")
+    (tmp_path / "in" / "e.wav").write_text("not a recording")
+    outs = [tmp_path / "one", tmp_path / "two"]
+    for jobs, out in zip("12", outs, strict=True):
+        arguments = ["--model", tiny_model, "--jobs", jobs, "--out", out, "--format", "json"]
+        result = medstt("transcribe", tmp_path / "in", *arguments)
+        assert result.code == 1
+        assert "4 done, 1 failed" in result.err
+        assert "e.wav: the file is text" in result.err
+    texts = [[(out / f"{name}.json").read_text() for name in "abcd"] for out in outs]
+    assert texts[0] == texts[1]
+
+
+def bad_files(folder: Path) -> dict[str, str]:
+    """Write one file of each bad kind; return name -> what its error must say."""
+    (folder / "empty.wav").write_bytes(b"")
+    (folder / "text.wav").write_text("Dear colleague, thank you for referring this patient.\n")
+    (folder / "image.wav").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
+    (folder / "memo.ds2").write_bytes(b"\x03ds2" + bytes(600))
+    write_wav(folder / "zero.wav", silence(0))
+    nothing = np.full(16_000, np.nan, "<f4").tobytes()
+    header = b"RIFF" + (36 + len(nothing)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    header += b"\x03\0\x01\0" + (16_000).to_bytes(4, "little") + (64_000).to_bytes(4, "little") + b"\x04\0\x20\0"
+    (folder / "nan.wav").write_bytes(header + b"data" + len(nothing).to_bytes(4, "little") + nothing)
+    return {
+        "empty.wav": "the file is empty",
+        "text.wav": "the file is text",
+        "image.wav": "the file is an image",
+        "memo.ds2": "not supported yet",
+        "zero.wav": "zero seconds",
+        "nan.wav": "NaN or infinite",
+        "gone.wav": "cannot be read",
+    }
+
+
+def test_each_bad_file_is_named_with_its_reason_and_the_others_are_done(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    expected = bad_files(tmp_path)
+    shutil.copy(SPEECH, tmp_path / "good.flac")
+    write_wav(tmp_path / "quiet.wav", silence(2))
+    names = [*expected, "good.flac", "quiet.wav"]
+    out = tmp_path / "out"
+    result = medstt(
+        "transcribe", *(tmp_path / name for name in names), "--out", out, "--format", "txt,json", "--model", tiny_model,
+        "--jobs", "1",
+    )  # fmt: skip
+    assert result.code == 1
+    assert "2 done, 7 failed" in result.err
+    errors = [line for line in result.err.splitlines() if line.startswith("medstt: ")]
+    assert len(errors) == len(expected)
+    for name, reason in expected.items():
+        (line,) = [line for line in errors if f"{name}: " in line]
+        assert reason in line
+        assert line.count(". ") >= 1, "no remedy"
+    assert json.loads((out / "quiet.json").read_text())["flags"][0]["reason"] == "no_speech"
+    assert (out / "quiet.txt").read_text() == ""
+    assert (out / "good.txt").read_text()
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg makes these files")
+def test_video_without_sound_and_a_truncated_mp3(medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path) -> None:
+    video, mp3 = tmp_path / "video.mp4", tmp_path / "cut.mp3"
+    make = ["ffmpeg", "-v", "error", "-y"]
+    subprocess.run([*make, "-f", "lavfi", "-i", "color=size=16x16:duration=1", str(video)], check=True)
+    subprocess.run([*make, "-i", str(SPEECH), str(mp3)], check=True)
+    mp3.write_bytes(mp3.read_bytes()[: mp3.stat().st_size // 2])
+    result = medstt("transcribe", video, mp3, "--out", tmp_path / "out", "--format", "json", "--model", tiny_model)
+    assert result.code == 1
+    assert "video.mp4: the file is a video without sound" in result.err
+    row = json.loads((tmp_path / "out" / "cut.json").read_text())
+    assert row["warnings"][0].startswith("cut short: 3.")
+    assert row["words"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--language", "fr"], "The language 'fr' is not known. Use en, de or auto"),
+        (["--format", "pdf"], "There is no output format 'pdf'. Use txt, json, srt, vtt"),
+        (["--format", "txt,json"], "Name a folder with --out"),
+        (["--model", "medsst-mini"], "There is no model 'medsst-mini'"),
+        (["--model", "./nowhere"], "The model folder ./nowhere does not exist"),
+        (["--out", "/proc/nowhere"], "Choose a folder that you may write to"),
+    ],
+)
+def test_unusable_options_are_one_line(medstt: Medstt, fresh_home: Path, arguments: list[str], reason: str) -> None:
+    result = medstt("transcribe", SPEECH, *arguments)
+    assert result.code == 1
+    assert result.err.startswith("medstt: ")
+    assert result.err.count("\n") == 1
+    assert reason in result.err
+
+
+def test_damaged_model_is_named(medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "damaged"))
+    weights = bytearray((folder / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    result = medstt("transcribe", SPEECH, "--model", folder)
+    assert result.code == 1
+    assert "model.safetensors is not the recorded file" in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_full_disk_is_one_line_and_leaves_nothing_half_written(home: Path, tiny_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a.flac", "b.flac"):
+        shutil.copy(SPEECH, tmp_path / name)
+    program = (
+        f"{sys.executable} -m medstt transcribe {tmp_path} --model {tiny_model} --jobs 1 --format json --out {out}"
+    )
+    # 8 kB hold the state folder but no result of 1 kB or more beside it.
+    script = f"mount -t tmpfs -o size=8k tmpfs {out} && ({program}; echo code $?; find {out} -name '*.json')"
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
+    if "code" not in result.stdout:
+        pytest.skip(f"cannot mount a small disk here: {result.stderr.strip()}")
+    assert result.stdout == "code 1\n"
+    assert "a.json: the disk is full. Free some space and run again" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_second_run_on_a_folder_in_use_is_refused(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    from medstt.batch import OutputFolder
+
+    with OutputFolder(tmp_path / "out"):
+        result = medstt("transcribe", SPEECH, "--model", tiny_model, "--out", tmp_path / "out")
+    assert result.code == 1
+    assert "is being written to by another run" in result.err
+
+
+def start(arguments: list[str | Path]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "medstt", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(count: int, out: Path, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    path, pause = out / ".medstt" / "ledger.jsonl", threading.Event()
+    while child.poll() is None and time.monotonic() < deadline:
+        if path.exists() and path.read_bytes().count(b"\n") >= count:
+            return
+        pause.wait(0.02)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Path:
+    """200 short recordings, all different."""
+    from medstt.audio import read_audio
+
+    samples = read_audio(SPEECH).samples
+    (tmp_path / "in").mkdir()
+    for number in range(200):
+        start_at = 40 * number
+        write_wav(tmp_path / "in" / f"{number:03d}.wav", samples[start_at : start_at + 16_000])
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_kill_in_the_middle_of_200_files_and_run_again(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path, archive: Path, jobs: str
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["transcribe", archive, "--out", out, "--model", tiny_model, "--format", "txt,json", "--jobs", jobs]
+    for count in (30, 110):
+        child = start(arguments)
+        wait_for(count, out, child)
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+        for path in out.glob("*.json"):
+            assert set(json.loads(path.read_text())) >= KEYS
+    entries = len(ledger(out))
+    assert 110 <= entries < 200
+    result = medstt(*arguments)
+    assert result.code == 0
+    assert f"{200 - entries} done, {entries} skipped" in result.err
+    keys = [entry["key"] for entry in ledger(out)]
+    assert len(keys) == len(set(keys)) == 200
+    assert len(list(out.glob("*.txt"))) == len(list(out.glob("*.json"))) == 200
+    for path in out.glob("*.json"):
+        assert json.loads(path.read_text())["text"] + "\n" == path.with_suffix(".txt").read_text()
+    assert not list((out / ".medstt" / "partial").iterdir())
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_ctrl_c_leaves_whole_results_and_says_how_to_go_on(
+    home: Path, tiny_model: Path, tmp_path: Path, archive: Path, jobs: str
+) -> None:
+    out = tmp_path / "out"
+    child = start(["transcribe", archive, "--out", out, "--model", tiny_model, "--jobs", jobs])
+    wait_for(5, out, child)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert b"Run the same command again to continue" in err
+    assert b"Traceback" not in err
+    assert len(ledger(out)) == len(list(out.glob("*.txt"))) >= 5
+    assert not list((out / ".medstt" / "partial").iterdir())
