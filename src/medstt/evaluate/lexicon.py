@@ -15,8 +15,9 @@ from medstt.values import LANGUAGES, Language
 from medstt.vocab import Lexicon, Term, load_lexicon
 from medstt.vocab.fold import fold
 from medstt.vocab.holdout import is_held_out
+from medstt.vocab.term import Kind
 
-SCORED_KINDS = ("drug", "brand", "condition", "anatomy", "procedure", "lab")
+SCORED_KINDS: tuple[Kind, ...] = ("drug", "brand", "condition", "anatomy", "procedure", "lab")
 
 
 def open_spotter(layers: Sequence[Path] = (), heard: Collection[str] | None = None) -> tuple[Spotter, dict[str, str]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import time
@@ -136,13 +137,14 @@ def _answers(system: System, items: Sequence[Item], jobs: int, deadline: float |
         return
     waiting = iter(items)
     with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(ask, system, item) for item, _ in zip(waiting, range(jobs * 2), strict=False)}
+        running = {pool.submit(ask, system, item) for item in itertools.islice(waiting, jobs * 2)}
         while running:
             finished = next(as_completed(running))
             running.discard(finished)
-            item = None if deadline is not None and time.monotonic() > deadline else next(waiting, None)
-            if item is not None:
-                running.add(pool.submit(ask, system, item))
+            late = deadline is not None and time.monotonic() > deadline
+            following = None if late else next(waiting, None)
+            if following is not None:
+                running.add(pool.submit(ask, system, following))
             yield finished.result()
 
 

@@ -1,0 +1,110 @@
+"""Other people's engines in this process: faster-whisper and a transformers pipeline, on the same requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medstt.errors import ModelUnavailable, UnknownModel
+from medstt.evaluate.clip import ClipReader
+from medstt.evaluate.system import HeardWord, Reply, Request, SystemOptions
+from medstt.registry.digest import digest_file
+
+
+def _model_folder(name: str) -> Path:
+    folder = Path(name)
+    if not folder.is_dir():
+        raise UnknownModel(f"{name}: no such model folder", "Give a local folder; nothing is downloaded here")
+    return folder
+
+
+def _weights_digest(folder: Path, names: tuple[str, ...]) -> str | None:
+    return next((digest_file(folder / name) for name in names if (folder / name).is_file()), None)
+
+
+class FasterWhisperSystem:
+    """faster-whisper on a CTranslate2 folder, int8, padded to 30 s as it does; no VAD, no text of earlier windows."""
+
+    def __init__(self, model: Any, folder: Path, options: SystemOptions) -> None:
+        self._model = model
+        self._folder = folder
+        self._options = options
+        self._clips = ClipReader()
+
+    @classmethod
+    def open(cls, name: str, options: SystemOptions) -> FasterWhisperSystem:
+        """Load a CTranslate2 Whisper folder; raises UnknownModel or ModelUnavailable."""
+        folder = _model_folder(name)
+        try:
+            from faster_whisper import WhisperModel
+        except ImportError as error:
+            raise ModelUnavailable("faster-whisper is not installed", "Run `pip install faster-whisper`") from error
+        model = WhisperModel(
+            str(folder), device="cpu", compute_type="int8", cpu_threads=options.threads, local_files_only=True
+        )
+        return cls(model, folder, options)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the folder's name, the digest of its weights and the settings."""
+        return {
+            "kind": "faster-whisper", "name": self._folder.name, "label": f"faster-whisper {self._folder.name}",
+            "digest": _weights_digest(self._folder, ("model.bin",)), "beam": self._options.beam, "compute_type": "int8",
+            "audio_context": "full",
+        }  # fmt: skip
+
+    def transcribe(self, request: Request) -> Reply:
+        """Transcribe one clip; raises an AudioError."""
+        audio = self._clips.read(request)
+        language = self._options.language or request.language
+        segments, info = self._model.transcribe(
+            audio.samples, language=None if language == "auto" else language, beam_size=self._options.beam,
+            word_timestamps=True, condition_on_previous_text=False, temperature=0.0,
+        )  # fmt: skip
+        words = []
+        texts = []
+        for segment in segments:
+            texts.append(segment.text.strip())
+            words += [
+                HeardWord(w.word.strip(), round(w.start * 1000), round(w.end * 1000), w.probability)
+                for w in segment.words or ()
+            ]
+        return Reply(" ".join(texts).strip(), tuple(words), None, info.language, audio.duration_ms)
+
+
+class TransformersSystem:
+    """A transformers Whisper folder through its own processor and ``generate``, float32, padded to 30 s."""
+
+    def __init__(self, pipe: Any, folder: Path, options: SystemOptions) -> None:
+        self._pipe = pipe
+        self._folder = folder
+        self._options = options
+        self._clips = ClipReader()
+
+    @classmethod
+    def open(cls, name: str, options: SystemOptions) -> TransformersSystem:
+        """Load a Hugging Face Whisper folder as a speech recognition pipeline; raises ModelUnavailable."""
+        folder = _model_folder(name)
+        try:
+            from transformers import pipeline
+        except ImportError as error:
+            raise ModelUnavailable("transformers is not installed", "Run `pip install medstt[train]`") from error
+        return cls(pipeline("automatic-speech-recognition", model=str(folder), device="cpu"), folder, options)
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the folder's name, the digest of its weights and the settings."""
+        return {
+            "kind": "transformers", "name": self._folder.name, "label": f"transformers {self._folder.name}",
+            "digest": _weights_digest(self._folder, ("model.safetensors",)), "beam": self._options.beam,
+            "audio_context": "full",
+        }  # fmt: skip
+
+    def transcribe(self, request: Request) -> Reply:
+        """Transcribe one clip; raises an AudioError."""
+        audio = self._clips.read(request)
+        language = self._options.language or request.language
+        settings: dict[str, Any] = {"num_beams": self._options.beam, "task": "transcribe"}
+        if language != "auto":
+            settings["language"] = language
+        output = self._pipe({"raw": audio.samples, "sampling_rate": audio.rate_hz}, generate_kwargs=settings)
+        return Reply(str(output["text"]).strip(), audio_ms=audio.duration_ms)
