@@ -14,6 +14,7 @@ import io
 import os
 import re
 import secrets
+import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ HEADER_BYTES = len(MAGIC) + 2 * SLOT_BYTES
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 SEALED_BYTES = CHUNK_BYTES + TAG_BYTES
+FREE_BYTES = 64 << 20  # below this the service calls itself not ready
 NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -206,6 +208,15 @@ class ObjectStore:
         path = self.folder / "spool" / name
         header = MAGIC + bytes(2 * SLOT_BYTES)
         return path, key, ObjectWriter(path.with_name(name + ".part"), path, header, key, durable=False)
+
+    def check(self) -> None:
+        """Raise ResourceError unless the folder can be written and has room."""
+        with translated_os_errors():
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if not os.access(self.folder, os.W_OK):
+                raise ResourceError(f"the storage folder {self.folder} is not writable", "Check its rights.")
+            if shutil.disk_usage(self.folder).free < FREE_BYTES:
+                raise ResourceError("the storage disk is full", "Free space.")
 
     def put(self, data: bytes) -> str:
         """Store bytes durably and return the object's name."""

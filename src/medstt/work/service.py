@@ -1,0 +1,107 @@
+"""The running service: every part it needs, opened together and closed together.
+
+Knows nothing of HTTP or of where settings come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medstt.store.audit import Audit
+from medstt.store.crypt import open_ring
+from medstt.store.database import Database
+from medstt.store.dictation import Dictations
+from medstt.store.key import Keys
+from medstt.store.objects import ObjectStore
+from medstt.store.queue import Queue, RetryPolicy
+from medstt.store.upkeep import purge
+from medstt.store.vocabulary import Vocabularies
+from medstt.work.log import Log
+from medstt.work.metric import Metrics
+from medstt.work.models import Models
+from medstt.work.process import Processor, Writer
+from medstt.work.sandbox import Sandbox
+from medstt.work.team import TeamVocabularies
+from medstt.work.worker import Every, Workers
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Everything that is kept."""
+
+    database: Database
+    objects: ObjectStore
+    audit: Audit
+    keys: Keys
+    dictations: Dictations
+    queue: Queue
+    vocabularies: Vocabularies
+
+    def purge(self, log: Log) -> None:
+        """Apply retention, finish erasures, remove leftovers; logs how many."""
+        done = purge(self.database, self.objects, self.dictations, self.keys)
+        log.event(
+            "purged",
+            expired=done.expired + done.erasures_finished,
+            orphans=done.orphans,
+            drafts=done.drafts,
+        )
+
+
+def open_store(
+    url: str, folder: Path, key_file: Path, policy: RetryPolicy, queue_limit: int, *, migrate: bool = True
+) -> Store:
+    """Open database, objects and keys; creates and migrates what is missing."""
+    database = Database(url)
+    if migrate:
+        database.migrate()
+    ring = open_ring(key_file)
+    objects = ObjectStore(folder, ring)
+    audit = Audit(database, ring)
+    return Store(
+        database,
+        objects,
+        audit,
+        Keys(database, ring, audit),
+        Dictations(database, objects, ring, audit, queue_limit),
+        Queue(database, objects, audit, policy),
+        Vocabularies(database, audit),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """All parts of one process; ``start`` its threads, ``close`` it in the end."""
+
+    store: Store
+    sandbox: Sandbox
+    models: Models
+    model: str
+    write: Writer
+    team: TeamVocabularies
+    workers: Workers
+    metrics: Metrics
+    log: Log
+    purge_s: float
+    drain_s: float
+    upkeep: list[Every] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the workers and the upkeep thread."""
+        self.workers.start()
+        self.upkeep.append(Every(self.purge_s, lambda: self.store.purge(self.log), self.log, "purge"))
+        self.upkeep.append(Every(60.0, self.models.tidy, self.log, "tidy"))
+
+    def close(self) -> None:
+        """Drain the workers, end threads and processes, close the database."""
+        self.workers.stop(self.drain_s)
+        for thread in self.upkeep:
+            thread.close()
+        self.sandbox.close()
+        self.models.close()
+        self.store.database.close()
+
+    def processor(self) -> Processor:
+        """Return what processes one dictation."""
+        return Processor(self.store.objects, self.sandbox, self.models, self.model, self.write)
