@@ -16,7 +16,7 @@ SPINE = {"c": 8, "t": 12, "th": 12, "d": 12, "l": 5, "s": 5}
 SPINE_ORDER = "ctdls"
 LEVEL = re.compile(r"^(c|th?|d|l|s)(\d{1,2})$")
 SPINE_WORDS = ("lwk", "bwk", "hwk")
-TNM_MERGED = re.compile(r"^(yp|yc|[pcryua])?([tnm])$")
+TNM_MERGED = re.compile(r"^(yp|yc|[pc])?([tnm])$")
 TNM_WRITTEN = re.compile(r"^(yp|yc|[pcryua])?([tnm])([0-4x]|is)([a-d]|mi)?$")
 TNM_TAIL = re.compile(r"^(pn|[glvr])$")
 SPELLING = ("spelled", "spelt", "spelling", "buchstabiert", "buchstabiere", "buchstabieren")
@@ -64,10 +64,8 @@ def _tnm_part(items: list[Item], start: int) -> tuple[str, int] | None:
     if low == "tis":
         return "Tis", start + 1
     prefix, place = "", start
-    if low in ("p", "c", "y", "yp", "yc", "r", "u") and TNM_MERGED.match(low_at(items, start + 1)):
+    if low in ("p", "c", "yp", "yc", "r") and TNM_MERGED.match(low_at(items, start + 1)):
         prefix, place = low, start + 1
-        if low == "y" and low_at(items, start + 1) in ("p", "c"):
-            prefix, place = "y" + low_at(items, start + 1), start + 2
     elif low == "y" and low_at(items, start + 1) in ("p", "c") and TNM_MERGED.match(low_at(items, start + 2)):
         prefix, place = "y" + low_at(items, start + 1), start + 2
     merged = TNM_MERGED.match(low_at(items, place))
@@ -103,7 +101,7 @@ def _tnm(items: list[Item], start: int) -> Found:
         end = found[1]
     if len(parts) == 1 and ((parts[0][0].isupper() and not parts[0][-1].isalpha()) or parts[0] == items[start].text):
         return None
-    if len(parts) == 1 and end == start + 1:
+    if len(parts) == 1 and (end == start + 1 or parts[0][0] == "c"):
         return None
     while len(parts) > 1 and TNM_TAIL.match(low_at(items, end)) and (value := _value(items, end + 1, 4)) is not None:
         low = items[end].low
@@ -284,7 +282,11 @@ def _with_number(letters: str, items: list[Item], end: int, pack: Pack) -> tuple
 
 def _short(items: list[Item], start: int, pack: Pack) -> Found:
     """ "hba one c", "fev one": an abbreviation already joined, with its number apart."""
-    found = _with_number(items[start].low, items, start + 1, pack)
+    letters, place = items[start].low, start + 1
+    found = _with_number(letters, items, place, pack)
+    while found is None and len(word_at(items, place)) == 1 and place < start + 3:
+        letters, place = letters + items[place].low, place + 1
+        found = _with_number(letters, items, place, pack)
     return (written(items[start : found[1]], found[0], "code"), found[1]) if found else None
 
 
@@ -306,6 +308,10 @@ def _letter_number(items: list[Item], start: int, pack: Pack) -> Found:
         and (following := _value(items, end + 1, 20)) is not None
     ):
         name, end = f"{name}{items[end].low.upper()}{following}", end + 2
+    if word_at(items, end) in pack.sets["range"] and word_at(items, end + 1) == low:
+        last = _value(items, end + 2, 99)
+        if last is not None and last > value and word_at(items, start - 1) not in pack.sets["range_not_after"]:
+            return written(items[start : end + 3], f"{name}-{low.upper()}{last}", "code"), end + 3
     return written(items[start:end], name, "code"), end
 
 

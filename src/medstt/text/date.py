@@ -5,6 +5,8 @@ Knows nothing of other numbers.
 
 from __future__ import annotations
 
+import re
+
 from medstt.text.context import closes, low_at, near, word_at
 from medstt.text.item import Item, written
 from medstt.text.pack import Pack
@@ -31,6 +33,7 @@ NOT_CLOCK = (
     "creatinine",
     "level",
 )
+DOTTED_TIME = re.compile(r"^([01]?\d|2[0-4])\.([0-5]\d)$")
 MERIDIEM = {"am": "AM", "a.m.": "AM", "a.m": "AM", "pm": "PM", "p.m.": "PM", "p.m": "PM"}
 
 
@@ -137,7 +140,7 @@ def _clock(items: list[Item], start: int, pack: Pack) -> Found:
     low = word_at(items, end)
     if low in MERIDIEM:
         half, end = MERIDIEM[low], end + 1
-    elif low in ("a", "p") and word_at(items, end + 1) == "m":
+    elif low in ("a", "p") and word_at(items, end + 1) == "m" and _ends_clock(items, start, end + 2):
         half, end = low.upper() + "M", end + 2
     if number.pair and number.pair[0] <= 23 and number.pair[1] <= 59:
         hour, minute = number.pair
@@ -156,6 +159,14 @@ def _clock(items: list[Item], start: int, pack: Pack) -> Found:
     return None
 
 
+def _ends_clock(items: list[Item], start: int, end: int) -> bool:
+    """Tell "two a m" from the codes of "N two a M one"."""
+    follower = items[end].low if end < len(items) else ""
+    return len(word_at(items, start - 1)) != 1 and follower not in ("one", "zero", "x") and (
+        end >= len(items) or items[end].kind != "num" or len(word_at(items, start - 1)) > 1
+    )
+
+
 def _is_clock(items: list[Item], start: int, minute: int, pack: Pack) -> bool:
     """Tell whether a bare pair after "at" is a time of day."""
     if word_at(items, start - 1) not in pack.sets["time_before"] or near(items, start, NOT_CLOCK, 6):
@@ -169,7 +180,10 @@ def _is_clock(items: list[Item], start: int, minute: int, pack: Pack) -> bool:
 def _german(items: list[Item], start: int, pack: Pack) -> Found:
     item = items[start]
     if item.kind == "word":
-        return None
+        dotted = DOTTED_TIME.match(item.low) if word_at(items, start + 1) == "uhr" else None
+        if dotted is None:
+            return None
+        return written(items[start : start + 2], f"{dotted.group(1)}:{dotted.group(2)} Uhr", "time"), start + 2
     return _german_date(items, start, pack) or _german_digits(items, start) or _uhr(items, start, pack)
 
 

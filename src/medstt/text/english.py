@@ -59,6 +59,9 @@ def _tail(items: list[Item], end: int) -> tuple[int, int]:
     """What follows "hundred" or "thousand": "and five", "twenty five"; (0, end) where nothing does."""
     skip = end + 1 if _at(items, end) == "and" else end
     found = _below_100(items, skip)
+    run, run_end = _digit_run(items, end)
+    if len(run) > 2 or (len(run) == 2 and _at(items, run_end) != "point"):
+        return 0, end
     if not found or (skip > end and _at(items, found[1]) == "hundred"):
         return 0, end
     return found
@@ -86,14 +89,14 @@ def _cardinal(items: list[Item], start: int) -> tuple[int, int] | None:
     return value, end
 
 
-def _digit_run(items: list[Item], start: int) -> tuple[str, int]:
+def _digit_run(items: list[Item], start: int, *, after_point: bool = False) -> tuple[str, int]:
     """Consecutive single digits, "oh" as zero, "double five" as two fives."""
     text, end = "", start
     while True:
         low = _at(items, end)
         if low in DIGITS:
             text, end = text + str(DIGITS[low]), end + 1
-        elif low in OH and (text or (low == "oh" and _at(items, end + 1) in DIGITS)):
+        elif low in OH and (text or after_point or (low == "oh" and _at(items, end + 1) in DIGITS)):
             text, end = text + "0", end + 1
         elif low in ("double", "triple") and text and _at(items, end + 1) in DIGITS:
             text, end = text + str(DIGITS[_at(items, end + 1)]) * (2 if low == "double" else 3), end + 2
@@ -127,6 +130,9 @@ def _whole(items: list[Item], start: int) -> tuple[Item, int] | None:
 def _second(items: list[Item], value: int, end: int) -> tuple[int, int] | None:
     """The second half of "one twenty", "nineteen eighty five", "eight oh five", "eight thirty"."""
     if items[end - 1].low in ("hundred", "thousand") or not 0 < value < 100:
+        return None
+    spelled = len(_at(items, end - 2)) == 1 and _at(items, end - 2) != "a"
+    if value < 10 and spelled:
         return None
     if _at(items, end) in OH and _at(items, end + 1) in DIGITS and (value < 24):
         return DIGITS[_at(items, end + 1)], end + 2
@@ -173,7 +179,7 @@ def _decimal(items: list[Item], start: int) -> tuple[Item, int] | None:
                 whole, end = str(found[0] * 100 + pair[0]), pair[1]
     if _at(items, end) != "point":
         return None
-    fraction, after = _digit_run(items, end + 1)
+    fraction, after = _digit_run(items, end + 1, after_point=True)
     below = _below_100(items, end + 1)
     if not fraction and below:
         fraction, after = str(below[0]), below[1]

@@ -149,6 +149,8 @@ def _joined(items: list[Item], start: int) -> tuple[int, int] | None:
         if _at(items, end) == name and 0 < value < (20 if scale == 100 else 1000):
             value, end = value * scale, end + 1
         following = cardinal(_at(items, end))
+        if following is not None and following < 10 and len(_run(items, end)[0]) > 1:
+            following = None
         last = _fold(items[end - 1].low)
         if following and following < scale and last.endswith(name) and value % scale == 0:
             value, end = value + following, end + 1

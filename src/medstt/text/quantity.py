@@ -17,7 +17,8 @@ from medstt.text.pack import Pack, Unit
 from medstt.text.style import Style
 
 DECIMAL = {"1/2": ".5", "1/4": ".25", "3/4": ".75"}
-AGED = re.compile(r"^(.{3,40}?)(jährig\w*)$")
+AGED = re.compile(r"^(.{3,40}?)((?:jährig|prozentig)\w*)$")
+FACTOR = re.compile(r"^faktor-([^-]{2,12})-(.+)$")
 ENGLISH_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
 GERMAN_SMALL = "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split()
 WORD_PER = ("day", "dose", "week", "tag", "woche", "month", "monat")
@@ -205,6 +206,11 @@ def _old(items: list[Item], start: int) -> tuple[list[Item], int] | None:
 
 def _aged(item: Item) -> Item | None:
     """ "fünfundsechzigjährige" -> "65-jährige"."""
+    factor = FACTOR.match(item.low)
+    rank = cardinal(factor.group(1)) if factor else None
+    if factor and rank is not None and 1 <= rank <= 13:
+        text = f"Faktor-{ROMAN[rank]}-{item.text[factor.start(2):]}"
+        return Item("word", text, text.lower(), item.words, "roman")
     found = AGED.match(item.low)
     value = cardinal(found.group(1)) if found else None
     if value is None or found is None or not 0 < value < 130:

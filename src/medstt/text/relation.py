@@ -107,7 +107,7 @@ def _is_comparison(items: list[Item], start: int, place: int, after: int, sign: 
     if (
         single
         and pack.language == "de"
-        and word_at(items, start - 1)
+        and low_at(items, start - 1)
         in ("ein", "der", "dieser", "eine", "die", "einem", "den", "kein", "etwas", "deutlich", "nun", "jetzt")
     ):
         return False
@@ -203,8 +203,8 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
     parts: list[str] = []
     end = start
     while len(parts) < 5 and _is_num(items, end) and (number := items[end].number) is not None and not number.sign:
-        if number.shape == "digits" and end == start and all(digit in "01234" for digit in number.value):
-            parts, end = list(number.value), end + 1
+        if number.shape == "digits" and len(number.value) <= 4 and all(digit in "01234" for digit in number.value):
+            parts, end = [*parts, *number.value], end + 1
             continue
         if number.shape not in ("int", "fraction") or (number.shape == "int" and not 0 <= number.whole <= 6):
             break
