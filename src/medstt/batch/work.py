@@ -8,13 +8,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from medstt import __version__
 from medstt.audio import digest_file
 from medstt.errors import MedsttError
 from medstt.export import render
+from medstt.text import format as format_text
 from medstt.transcriber import Transcriber
+from medstt.values import Document, Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def make_key(audio_digest: str, transcriber: Transcriber, options: WriteOptions,
         "audio": audio_digest,
         "model": transcriber.engine.ref.digest,
         "settings": transcriber.settings_digest,
-        "write": {key: value for key, value in asdict(options).items() if key != "formats"},
+        "write": "verbatim" if options.verbatim else [__version__, options.template],
         "name": name,
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -85,7 +88,8 @@ def do_task(
             transcript = transcription.transcript()
         # The file may have changed since it was hashed: the key is that of the bytes that were heard.
         key = make_key(transcript.audio_digest, transcriber, options, task.name)
-        contents = {item: render(item, transcript) for item in options.formats}
+        document = write_document(transcript, options)
+        contents = {item: render(item, transcript, document) for item in options.formats}
         result = Rendered(task, key, transcript.duration_ms, contents, transcript.warnings)
     except MedsttError as error:
         result = Rendered(task, error=_naming(task.label, error))
@@ -95,6 +99,13 @@ def do_task(
         fault = f"{type(error).__name__}: {error}"
         result = Rendered(task, error=f"{task.label}: internal fault ({fault}). Please report it")
     yield result
+
+
+def write_document(transcript: Transcript, options: WriteOptions) -> Document | None:
+    """Return the written report, or None where the verbatim words are wanted or nothing was said."""
+    if options.verbatim or not transcript.words:
+        return None
+    return format_text(transcript, transcript.language, options.template)
 
 
 def _naming(label: str, error: MedsttError) -> str:

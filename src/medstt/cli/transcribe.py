@@ -39,6 +39,10 @@ def transcribe(
         str | None, typer.Option("--model", help="Model name, NAME@VERSION, NAME:ALIAS, folder or hub id.")
     ] = None,
     language: Annotated[str, typer.Option("--language", help="en, de, or auto to detect it.")] = "auto",
+    verbatim: Annotated[bool, typer.Option("--verbatim", help="Write the words as heard, without formatting.")] = False,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Put the report's sections in a template's order.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Single-threaded engines at work; 0 is one per core.")] = 0,
 ) -> None:
     """Turn recordings into text, offline.
@@ -49,7 +53,8 @@ def transcribe(
     from medstt.batch import OutputFolder, WriteOptions, find_recordings
     from medstt.export import check_formats
 
-    options = WriteOptions(check_formats([item.strip() for item in formats.split(",") if item.strip()]))
+    chosen = check_formats([item.strip() for item in formats.split(",") if item.strip()])
+    options = WriteOptions(chosen, verbatim, check_template(template, verbatim, check_language(language)))
     opener = partial(open_model, model, check_language(language))
     workers = jobs or usable_cores()
     with contextlib.ExitStack() as stack:
@@ -77,6 +82,27 @@ def check_language(language: str) -> str | None:
     if language not in LANGUAGES:
         raise OptionError(f"The language {language!r} is not known", f"Use {', '.join(LANGUAGES)} or auto")
     return language
+
+
+def check_template(template: str | None, verbatim: bool, language: str | None) -> str | None:
+    """Return the template; raises OptionError where no language in question has it, or verbatim words are wanted."""
+    from medstt.errors import OptionError
+    from medstt.text import open_formatter
+    from medstt.values import LANGUAGES
+
+    if template is None:
+        return None
+    if verbatim:
+        raise OptionError("--template has no effect on verbatim words", "Leave out --template or --verbatim")
+    unknown: list[OptionError] = []
+    for candidate in (language,) if language else LANGUAGES:
+        try:
+            open_formatter(candidate).book.template(template)
+        except OptionError as error:
+            unknown.append(error)
+        else:
+            return template
+    raise unknown[0]
 
 
 def open_model(model: str | None, language: str | None, replicas: int) -> Transcriber:
