@@ -1,4 +1,4 @@
-"""Fixtures that several parts share: a throwaway PostgreSQL cluster."""
+"""What all tests share: a throwaway PostgreSQL cluster, and a skip that counts as a failure where asked for."""
 
 from __future__ import annotations
 
@@ -59,3 +59,12 @@ def postgresql_url(postgresql_cluster: str) -> str:
     with psycopg.connect(host=postgresql_cluster, user="medstt", dbname="postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return f"postgresql://medstt@/{name}?host={postgresql_cluster}"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a run with skipped tests where MEDSTT_FAIL_ON_SKIP is set: continuous integration has all the programs."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("MEDSTT_FAIL_ON_SKIP") and reporter is not None and reporter.stats.get("skipped"):
+        for report in reporter.stats["skipped"]:
+            reporter.write_line(f"skipped, which fails here: {report.nodeid}: {report.longrepr[-1]}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
