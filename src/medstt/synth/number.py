@@ -105,6 +105,11 @@ def spoken_number(rng: random.Random, lang: Language) -> str:
     )
 
 
+def spoken_small(rng: random.Random, lang: Language) -> str:
+    """Return a count of days, weeks, polyps: 2 to 14."""
+    return cardinal(rng.randint(2, 14), lang)
+
+
 def spoken_decimal(rng: random.Random, lang: Language) -> str:
     """Return a number with one or two decimals, now and then a whole one."""
     value = rng.choice(
@@ -127,5 +132,6 @@ GENERATORS: dict[str, Callable[[random.Random, Language], str]] = {
     "percent": spoken_percent,
     "pressure": spoken_pressure,
     "size": spoken_size,
+    "small": spoken_small,
     "time": spoken_time,
 }
