@@ -176,7 +176,7 @@ def load_model(settings: Settings, model: str | None = None, replicas: int = 1) 
 
     found = resolve_model(model or settings.model, settings.home)
     cache = settings.home / "cache" / "engines"
-    engines = [load_engine(found.path, found.name, cache=cache) for _ in range(replicas)]
+    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
     return engines[0] if replicas == 1 else EnginePool(engines)
 
 
@@ -201,7 +201,7 @@ def open_service(settings: Settings) -> Service:
     from medstt.work.process import Processor
     from medstt.work.sandbox import DecodeLimits, Sandbox
     from medstt.work.service import Service
-    from medstt.work.team import TeamVocabularies, TeamWriter
+    from medstt.work.team import TeamFormatters, TeamWriter
     from medstt.work.worker import Workers
 
     log, metrics = Log(settings.log_level), Metrics()
@@ -209,8 +209,7 @@ def open_service(settings: Settings) -> Service:
     limits = DecodeLimits(settings.decode_s, settings.decode_memory_mb << 20, settings.max_audio_minutes * 60_000)
     sandbox = Sandbox(settings.decoders, limits)
     models = _open_models(settings, log, metrics)
-    team = TeamVocabularies(store.vocabularies, settings.home / "cache" / "vocabulary")
-    write = TeamWriter(team)
+    write = TeamWriter(TeamFormatters(store.vocabularies, settings.home / "cache" / "vocabulary"))
     processor = Processor(store.objects, sandbox, models, settings.model, write)
     workers = Workers(store.queue, processor, metrics, log, count=settings.workers, poll_s=settings.poll_s)
     return Service(
@@ -219,7 +218,6 @@ def open_service(settings: Settings) -> Service:
         models,
         settings.model,
         write,
-        team,
         workers,
         metrics,
         log,

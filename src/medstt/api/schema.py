@@ -271,10 +271,14 @@ class WordEntry(Strict):
         return value
 
 
-class AutotextEntry(Strict):
-    """A phrase that is written when its name is spoken."""
+Spoken = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$")]
 
-    spoken: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$")]
+
+class AutotextEntry(Strict):
+    """A text that is written when it is called by name."""
+
+    name: Spoken
+    spoken: list[Spoken] = Field([], max_length=20)
     text: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
     language: Literal["en", "de"]
 
@@ -283,8 +287,9 @@ class TemplateSection(Strict):
     """A section of a template: its key, the title that is written and what may be said for it."""
 
     key: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
-    title: Line
-    spoken: list[Line] = []
+    title: Spoken
+    spoken: list[Spoken] = Field([], max_length=50)
+    required: bool = False
 
 
 class TemplateEntry(Strict):
@@ -293,6 +298,9 @@ class TemplateEntry(Strict):
     name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
     language: Literal["en", "de"]
     sections: list[TemplateSection] = Field(min_length=1, max_length=50)
+    default: Annotated[str, StringConstraints(max_length=64)] = Field(
+        "", description="Section of text without heading."
+    )
 
 
 class VocabularyBody(Strict):

@@ -14,6 +14,7 @@ from medstt.api.rule import require
 from medstt.errors import OptionError, VocabError
 from medstt.store.key import Caller
 from medstt.store.vocabulary import Place, VocabularyVersion
+from medstt.work.team import check_lists
 
 router = APIRouter(prefix="/v1/vocabulary", tags=["vocabulary"], route_class=GuardedRoute)
 
@@ -98,4 +99,5 @@ def _checked(kind: str, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             raise VocabError(f"entries[{number}].{place}: {first['msg']}", "Correct that entry.") from error
+    check_lists(kind, checked)
     return checked

@@ -40,8 +40,7 @@ def serve(
         if key is not None:
             print(f"admin key: {key}", flush=True)
         if settings.preload:
-            with service.models.lease(settings.model):
-                pass
+            service.preload()
         service.start()
         run(create_app(service, settings), service, settings)
     finally:

@@ -71,6 +71,12 @@ class Sandbox:
         samples.flags.writeable = False
         return Audio(samples, facts["digest"], facts["source"], warnings=tuple(facts["warnings"]))
 
+    def warm(self) -> None:
+        """Start the processes."""
+        children = [self._slots.get() for _ in range(self._size)]
+        for child in children:
+            self._slots.put(child or _Child(self.limits))
+
     def _run(self, file: SealedFile, *, probe: bool) -> tuple[dict[str, Any], bytearray]:
         request = {
             "path": str(file.path),

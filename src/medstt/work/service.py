@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from medstt.store.audit import Audit
 from medstt.store.crypt import open_ring
 from medstt.store.database import Database
@@ -17,12 +19,13 @@ from medstt.store.objects import ObjectStore
 from medstt.store.queue import Queue, RetryPolicy
 from medstt.store.upkeep import purge
 from medstt.store.vocabulary import Vocabularies
+from medstt.values import RATE_HZ, Audio
 from medstt.work.log import Log
 from medstt.work.metric import Metrics
 from medstt.work.models import Models
-from medstt.work.process import Processor, Writer
+from medstt.work.process import transcribe
 from medstt.work.sandbox import Sandbox
-from medstt.work.team import TeamVocabularies
+from medstt.work.team import TeamWriter
 from medstt.work.worker import Every, Workers
 
 
@@ -78,8 +81,7 @@ class Service:
     sandbox: Sandbox
     models: Models
     model: str
-    write: Writer
-    team: TeamVocabularies
+    write: TeamWriter
     workers: Workers
     metrics: Metrics
     log: Log
@@ -88,10 +90,18 @@ class Service:
     upkeep: list[Every] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start the workers and the upkeep thread."""
+        """Start the workers and the upkeep threads."""
         self.workers.start()
         self.upkeep.append(Every(self.purge_s, lambda: self.store.purge(self.log), self.log, "purge"))
         self.upkeep.append(Every(60.0, self.models.tidy, self.log, "tidy"))
+
+    def preload(self) -> None:
+        """Load the model, the formatters and the decoding processes, so that the first request does not wait."""
+        hum = np.sin(np.arange(RATE_HZ, dtype=np.float32) * 0.1)
+        with self.models.lease(self.model) as engine:
+            transcribe(engine, Audio(hum, "", "preload"), engine.capabilities.languages[0], lambda *_: None)
+        self.write.warm()
+        self.sandbox.warm()
 
     def close(self) -> None:
         """Drain the workers, end threads and processes, close the database."""
@@ -101,7 +111,3 @@ class Service:
         self.sandbox.close()
         self.models.close()
         self.store.database.close()
-
-    def processor(self) -> Processor:
-        """Return what processes one dictation."""
-        return Processor(self.store.objects, self.sandbox, self.models, self.model, self.write)
