@@ -234,6 +234,10 @@ def _letters(items: list[Item], start: int, pack: Pack) -> Found:
         end = after
     if not letters:
         return _short(items, start, pack)
+    if start and items[start - 1].kind == "num" and _unit_after(items, start, pack):
+        return None
+    if items[start].low == "x" and low_at(items, start + 1) in ("ray", "rays"):
+        return written(items[start : start + 2], f"x-{items[start + 1].low}", "letters"), start + 2
     whole = _with_number(letters, items, end, pack)
     if whole:
         return written(items[start : whole[1]], whole[0], "code"), whole[1]
@@ -294,8 +298,8 @@ def _letter_number(items: list[Item], start: int, pack: Pack) -> Found:
     """One letter and a small number: "B twelve" -> "B12"; "G two P one" -> "G2P1"."""
     low = items[start].low
     value = _value(items, start + 1, 99)
-    if value is None or low in NO_CODE[pack.language] or _unit_after(items, start + 1 + 1, pack):
-        return None
+    if value is None or low in NO_CODE[pack.language] or _unit_after(items, start + 2, pack):
+        return _single(items, start, pack)
     if start and items[start - 1].kind == "num" and _unit_after(items, start, pack):
         return None
     if low == "q":
@@ -313,6 +317,16 @@ def _letter_number(items: list[Item], start: int, pack: Pack) -> Found:
         if last is not None and last > value and word_at(items, start - 1) not in pack.sets["range_not_after"]:
             return written(items[start : end + 3], f"{name}-{low.upper()}{last}", "code"), end + 3
     return written(items[start:end], name, "code"), end
+
+
+def _single(items: list[Item], start: int, pack: Pack) -> Found:
+    """A letter on its own is a capital ("hepatitis b" -> "hepatitis B"), but not "a", "x" or an abbreviation."""
+    item = items[start]
+    if item.low in ("a", "x", "q", "o", "u") or not item.text.islower() or low_at(items, start + 1) == ".":
+        return None
+    if item.low == "m" and low_at(items, start - 1) in ("a", "p"):
+        return None
+    return written([item], item.text.upper(), "letters"), start + 1
 
 
 def _alphabet(items: list[Item], start: int, pack: Pack) -> Found:

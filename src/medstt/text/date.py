@@ -162,8 +162,10 @@ def _clock(items: list[Item], start: int, pack: Pack) -> Found:
 def _ends_clock(items: list[Item], start: int, end: int) -> bool:
     """Tell "two a m" from the codes of "N two a M one"."""
     follower = items[end].low if end < len(items) else ""
-    return len(word_at(items, start - 1)) != 1 and follower not in ("one", "zero", "x") and (
-        end >= len(items) or items[end].kind != "num" or len(word_at(items, start - 1)) > 1
+    return (
+        len(word_at(items, start - 1)) != 1
+        and follower not in ("one", "zero", "x")
+        and (end >= len(items) or items[end].kind != "num" or len(word_at(items, start - 1)) > 1)
     )
 
 
@@ -184,7 +186,12 @@ def _german(items: list[Item], start: int, pack: Pack) -> Found:
         if dotted is None:
             return None
         return written(items[start : start + 2], f"{dotted.group(1)}:{dotted.group(2)} Uhr", "time"), start + 2
-    return _german_date(items, start, pack) or _german_digits(items, start) or _uhr(items, start, pack)
+    return (
+        _named_year(items, start)
+        or _german_date(items, start, pack)
+        or _german_digits(items, start)
+        or _uhr(items, start, pack)
+    )
 
 
 def _german_date(items: list[Item], start: int, pack: Pack) -> Found:
@@ -223,6 +230,14 @@ def _german_year(items: list[Item], index: int, *, short: bool = False) -> tuple
     return "", index
 
 
+def _named_year(items: list[Item], start: int) -> Found:
+    """ "im Jahr zwanzig vierundzwanzig" -> "im Jahr 2024"."""
+    if word_at(items, start - 1) not in ("jahr", "jahre"):
+        return None
+    year, end = _german_year(items, start)
+    return (written(items[start:end], year, "date"), end) if end == start + 2 else None
+
+
 def _german_digits(items: list[Item], start: int) -> Found:
     """ "null zwei Punkt null fünf Punkt zweitausendvierundzwanzig" -> "02.05.2024"."""
     shape = [low_at(items, start + 1), low_at(items, start + 3)]
@@ -246,7 +261,13 @@ def _german_digits(items: list[Item], start: int) -> Found:
 def _uhr(items: list[Item], start: int, pack: Pack) -> Found:
     """ "vierzehn Uhr dreißig" -> "14:30 Uhr"; "um acht Uhr zwei Tabletten" keeps its count."""
     number = items[start].number
-    if number is None or not 0 <= number.whole <= 24 or word_at(items, start + 1) != "uhr":
+    if number is None or not 0 <= number.whole <= 24:
+        return None
+    until = items[start + 2].number if start + 2 < len(items) and word_at(items, start + 1) == "bis" else None
+    if until is not None and word_at(items, start + 3) == "uhr" and number.whole < until.whole <= 24:
+        if word_at(items, start - 1) != "von" and (start + 4 >= len(items) or items[start + 4].kind != "num"):
+            return written(items[start : start + 4], f"{number.whole}-{until.whole} Uhr", "time"), start + 4
+    if word_at(items, start + 1) != "uhr":
         return None
     hour = str(number.whole)
     minute = items[start + 2].number if start + 2 < len(items) and not items[start + 2].weak else None

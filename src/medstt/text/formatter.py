@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medstt.errors import OptionError
@@ -27,6 +27,9 @@ from medstt.text.template import TemplateBook, expand_auto_text, load_templates
 from medstt.text.token import tokenise, word_texts
 from medstt.values import LANGUAGES, Document, Flag, Language, Transcript
 from medstt.vocab.lexicon import Lexicon, load_lexicon
+
+
+BRAND_LETTERS = 4  # shorter brands may be ordinary words
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,21 @@ def _lexicon(language: Language) -> Lexicon:
 
 
 @functools.cache
+def _pack_with_brands(language: Language) -> Pack:
+    return _with_brands(load_pack(language), _lexicon(language))
+
+
+def _with_brands(pack: Pack, lexicon: Lexicon) -> Pack:
+    """Add the brands' own capitals to the pack's known case: "lasix" -> "Lasix"; letters only, never another word."""
+    brands = {
+        term.text.lower(): term.text
+        for term in lexicon
+        if term.kind == "brand" and term.checked and len(term.text) > BRAND_LETTERS and term.text.isalpha()
+    }
+    return replace(pack, case=brands | pack.case)
+
+
+@functools.cache
 def _book(language: Language, site: Path | None) -> TemplateBook:
     return load_templates(language, site)
 
@@ -160,7 +178,9 @@ def open_formatter(
     """
     known = _checked(language)
     book = _book(known, site) if site is None else load_templates(known, site)
-    return Formatter(load_pack(known), book, lexicon or _lexicon(known), style or STYLES[known])
+    words = lexicon or _lexicon(known)
+    pack = _pack_with_brands(known) if lexicon is None else _with_brands(load_pack(known), words)
+    return Formatter(pack, book, words, style or STYLES[known])
 
 
 def format(

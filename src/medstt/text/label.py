@@ -97,7 +97,7 @@ def _factor(items: list[Item], start: int, pack: Pack) -> Found:
     if (
         pack.language == "de"
         and following is not None
-        and following.low in ("mangel", "aktivität", "konzentrat", "leiden", "mutation")
+        and following.low in ("mangel", "aktivität", "konzentrat", "hemmer", "leiden", "mutation")
     ):
         used = items[start - 1 : start + 2]
         joined = f"Faktor-{text}-{following.text[:1].upper()}{following.text[1:]}"
@@ -119,6 +119,14 @@ def _roman_list(items: list[Item], start: int, pack: Pack) -> Found:
     if suffix and text in ROMAN:
         return [written(items[start : end + 1], text + suffix, "roman")], end + 1
     made.append(written([items[start]], text, "roman"))
+    while (
+        label in ("leads", "ableitungen")
+        and end < len(items)
+        and items[end].kind == "num"
+        and roman_text(items[end], 3)
+    ):
+        made.append(written([items[end]], roman_text(items[end], 3), "roman"))
+        end += 1
     while low_at(items, end) in AND[pack.language] and end + 1 < len(items) and items[end + 1].kind == "num":
         more = roman_text(items[end + 1], 12)
         if not more or pack.units.match(items, end + 2) or word_at(items, end + 2) in pack.sets["time"]:
@@ -149,6 +157,8 @@ def _stage(items: list[Item], start: int, pack: Pack) -> Found:
     if arabic and roman:
         roman = _first_of(words_after(items, start, 5) + nearest_first, pack)
     suffix = _suffix(items, start + 1)
+    if roman and word_at(items, start + 1) == "a":
+        suffix = "a"
     end = start + 1 + bool(suffix)
     text = roman_text(items[start], 4)
     if roman and text:

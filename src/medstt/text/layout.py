@@ -110,8 +110,8 @@ def lay_out(items: list[Item], pack: Pack, style: Style, page: Page | None = Non
             tight = _write_break(page, item)
             starts, since = True, []
             continue
-        if item.kind == "mark" and item.text == '"' and item.low == '"':
-            quoted = not quoted
+        if item.kind == "mark" and item.text == '"':
+            quoted = not quoted if item.low == '"' else item.low == "“"
             item = replace(item, glue="r" if quoted else "l")
         if not tight and "l" not in item.glue:
             page.write(" ")

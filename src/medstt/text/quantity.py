@@ -21,6 +21,7 @@ AGED = re.compile(r"^(.{3,40}?)((?:jährig|prozentig)\w*)$")
 FACTOR = re.compile(r"^faktor-([^-]{2,12})-(.+)$")
 ENGLISH_SMALL = "zero one two three four five six seven eight nine ten eleven twelve".split()
 GERMAN_SMALL = "null ein zwei drei vier fünf sechs sieben acht neun zehn elf zwölf".split()
+TIME_NOUNS = ("seconds", "minutes", "hours", "days", "weeks", "months", "years")
 WORD_PER = ("day", "dose", "week", "tag", "woche", "month", "monat")
 
 
@@ -111,7 +112,9 @@ def _with_unit(items: list[Item], start: int, pack: Pack, style: Style) -> tuple
     if found is None:
         return None
     text, kind, end = found
-    number = replace(number, weak=False)
+    if number.weak and number.low in ("einer", "eines", "einem") and text.startswith(("Einheit", "Million")):
+        return None
+    number = _grouped(replace(number, weak=False))
     if kind != "rate":
         number = _metric(number)
     if kind == "dose" and style.drop_trailing_zero:
@@ -123,14 +126,14 @@ def _with_unit(items: list[Item], start: int, pack: Pack, style: Style) -> tuple
         text = items[start + 1].text
     tight = kind == "rate" or (text == "%" and pack.language == "en")
     word = Item("unit", text, text.lower(), join_words(items[start + 1 : end]), unit_rule, glue="l" if tight else "")
-    if pack.language == "en" and (again := _second_size(items, end, number, text, pack)):
+    if again := _second_size(items, end, number, text, pack):
         return again
     return [number, word], end
 
 
 def _second_size(items: list[Item], end: int, first: Item, text: str, pack: Pack) -> tuple[list[Item], int] | None:
     """ "three centimeters by four centimeters" keeps both units: "3 cm x 4 cm"."""
-    if word_at(items, end) not in ("by", "x") or end + 1 >= len(items) or items[end + 1].kind != "num":
+    if word_at(items, end) not in pack.sets["times"] or end + 1 >= len(items) or items[end + 1].kind != "num":
         return None
     unit = pack.units.match(items, end + 2)
     if unit is None or unit[0].text != text:
@@ -140,6 +143,14 @@ def _second_size(items: list[Item], end: int, first: Item, text: str, pack: Pack
         Item("unit", text, text.lower(), items[end - 1].words, "unit"),
         Item("word", "x", "x", items[end].words, "size"),
     ], end + 1
+
+
+def _grouped(item: Item) -> Item:
+    """Let a long number that came in digits be grouped like a spoken one, now that a unit follows."""
+    number = item.number
+    if number is None or number.shape != "digits" or len(number.value) < 5 or number.value[0] == "0":
+        return item
+    return replace(item, parts=(replace(number, shape="int"),))
 
 
 def _metric(item: Item) -> Item:
@@ -175,8 +186,8 @@ def _frequency(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], i
     if word_at(items, start + 1) not in pack.sets["frequency_word"]:
         return None
     if not pack.frequency.match(items, start + 2):
-        if pack.language == "de" and items[start].weak:
-            return [as_word(items[start])], start + 1
+        if pack.language == "de" and not (start + 2 < len(items) and items[start + 2].kind == "num"):
+            return [written(items[start : start + 2], GERMAN_SMALL[number.whole] + "mal", "frequency")], start + 2
         return None
     if pack.language == "de":
         name = GERMAN_SMALL[number.whole] + "mal"
@@ -189,7 +200,7 @@ def _frequency(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], i
 def _old(items: list[Item], start: int) -> tuple[list[Item], int] | None:
     """ "sixty five year old" -> "65-year-old"."""
     number = items[start].number
-    if number is None or number.shape not in ("int", "pair", "text"):
+    if number is None or number.shape not in ("int", "pair", "text", "decimal"):
         return None
     span = word_at(items, start + 1)
     if span in ("year", "month", "week", "day") and word_at(items, start + 2) in ("old", "olds"):
@@ -197,7 +208,7 @@ def _old(items: list[Item], start: int) -> tuple[list[Item], int] | None:
         text = f"-{span}-{items[start + 2].text}"
     elif span in ("year-old", "month-old", "week-old", "day-old"):
         end, text = start + 2, f"-{span}"
-    elif span.startswith("jährig"):
+    elif span.startswith(("jährig", "prozentig")):
         end, text = start + 2, f"-{items[start + 1].text}"
     else:
         return None
@@ -209,7 +220,7 @@ def _aged(item: Item) -> Item | None:
     factor = FACTOR.match(item.low)
     rank = cardinal(factor.group(1)) if factor else None
     if factor and rank is not None and 1 <= rank <= 13:
-        text = f"Faktor-{ROMAN[rank]}-{item.text[factor.start(2):]}"
+        text = f"Faktor-{ROMAN[rank]}-{item.text[factor.start(2) :]}"
         return Item("word", text, text.lower(), item.words, "roman")
     found = AGED.match(item.low)
     value = cardinal(found.group(1)) if found else None
@@ -271,6 +282,8 @@ def _settle(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int]
     item = items[start]
     number = item.number
     after = word_at(items, start + 1)
+    if pack.language == "de" and (low_at(items, start - 1) == "halb" or _after_quarter(items, start)):
+        return [as_word(item)], start + 1
     if number is not None and number.value == "1/2" and after == "of" and not number.sign:
         return [as_word(item)], start + 1
     if not item.weak or number is None:
@@ -295,14 +308,23 @@ def _settle(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int]
     return [replace(item, weak=False) if numeric else as_word(item)], start + 1
 
 
-def _alternative(items: list[Item], start: int) -> bool:
-    """ "one or two", "ein oder zwei"."""
-    return (
-        word_at(items, start + 1) in ("or", "oder")
-        and start + 2 < len(items)
-        and items[start + 2].kind == "num"
-        and not items[start + 2].weak
+def _after_quarter(items: list[Item], start: int) -> bool:
+    """ "Viertel nach acht"."""
+    return low_at(items, start - 1) in ("nach", "vor") and low_at(items, start - 2) in (
+        "viertel",
+        "kurz",
+        "dreiviertel",
     )
+
+
+def _alternative(items: list[Item], start: int) -> bool:
+    """ "one or two", "ein oder zwei", "one and five minutes"; "one." as the number of a list's entry."""
+    if items[start].low in ("one", "eins") and low_at(items, start + 1) == "." and items[start + 1].origin == "command":
+        return start == 0 or items[start - 1].kind in ("break", "mark")
+    if start + 2 >= len(items) or items[start + 2].kind != "num" or items[start + 2].weak:
+        return False
+    link = word_at(items, start + 1)
+    return link in ("or", "oder") or (link == "and" and word_at(items, start + 3) in TIME_NOUNS)
 
 
 def _labelled_before(items: list[Item], start: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from medstt.text.context import closes, low_at, near, word_at, words_after
+from medstt.text.context import closes, low_at, near, starts_sentence, word_at, words_after
 from medstt.text.item import Item, Number, Part, compound, join_words
 from medstt.text.pack import Pack
 
@@ -87,6 +87,8 @@ def _sign(items: list[Item], start: int, low: str, pack: Pack, done: list[Item])
         )
     if low in ("+", "plus") and word_at(items, start - 1) in ("station", "excess", "of", "sphere", "cylinder", "axis"):
         return "+"
+    if pack.language == "en" and low == "times" and not after_number and closes(items, start + 2):
+        return "x"
     if (
         pack.language == "en"
         and low in ("times", "x")
@@ -156,7 +158,7 @@ def _is_comparison(items: list[Item], start: int, place: int, after: int, sign: 
 
 def _at_number(items: list[Item], start: int, pack: Pack) -> Found:
     """Try every relation that may begin with the number at ``start``; relations may be chained."""
-    for read in (_record, _scheme, _power, _range, _over, _score, _by, _plus, _vision):
+    for read in (_record, _scheme, _power, _range, _over, _score, _by, _plus, _vision, _mix, _colon):
         found = read(items, start, pack)
         if found is None:
             continue
@@ -191,7 +193,8 @@ def _record(items: list[Item], start: int, pack: Pack) -> Found:
         if items[end].origin == "words" and items[end].text[:1].isdigit():
             break
         text, end = text + number.value, end + 1
-    if end < start + 2 or len(text) < 4 or pack.units.match(items, end):
+    direct = word_at(items, start - 1) in pack.sets["digits_context"]
+    if end < start + 2 or (len(text) < 4 and not direct) or pack.units.match(items, end):
         return None
     return compound(items[start:end], (Number(text, "digits"),), "record-number"), end
 
@@ -202,11 +205,12 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
         return None
     parts: list[str] = []
     end = start
+    most = 99 if pack.language == "de" and near(items, start, ("insulin", "actrapid", "novorapid", "humalog"), 3) else 6
     while len(parts) < 5 and _is_num(items, end) and (number := items[end].number) is not None and not number.sign:
         if number.shape == "digits" and len(number.value) <= 4 and all(digit in "01234" for digit in number.value):
             parts, end = [*parts, *number.value], end + 1
             continue
-        if number.shape not in ("int", "fraction") or (number.shape == "int" and not 0 <= number.whole <= 6):
+        if number.shape not in ("int", "fraction") or (number.shape == "int" and not 0 <= number.whole <= most):
             break
         if items[end].text[:1].isdigit():
             return None
@@ -216,12 +220,19 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
         ):
             if _is_num(items, end + 1):
                 end += 1
-    if items[start].text[:1].isdigit() or pack.units.match(items, end) or low_at(items, end) in ("over", "zu", "komma"):
+    united = pack.units.match(items, end)
+    if (
+        items[start].text[:1].isdigit()
+        or (united and united[0].text != "Einheiten")
+        or low_at(items, end) in ("over", "zu", "komma")
+    ):
         return None
     dose = pack.units.match_before(items, start)
-    dosed = (dose is not None and dose.kind == "dose") or word_at(items, start - 1) in pack.sets["half"] | pack.sets[
-        "solid"
-    ] | pack.sets["one"]
+    dosed = (
+        most > 6
+        or (dose is not None and dose.kind == "dose")
+        or word_at(items, start - 1) in pack.sets["half"] | pack.sets["solid"] | pack.sets["one"]
+    )
     separated = end - start > len(parts)
     zero = "0" in parts
     if len(parts) not in (3, 4) or not (
@@ -411,6 +422,31 @@ def _plus(items: list[Item], start: int, pack: Pack) -> Found:
     return compound(items[start : start + 2], (*items[start].parts, "+"), "grade-plus"), start + 2
 
 
+def _mix(items: list[Item], start: int, pack: Pack) -> Found:
+    """ "insulin seventy thirty" -> "70/30": two parts of a hundred."""
+    if (
+        not _is_num(items, start + 1)
+        or _size(items, start) + _size(items, start + 1) != 100
+        or _size(items, start) < 20
+    ):
+        return None
+    around = set(words_after(items, start + 2, 4))
+    if not near(items, start, ("insulin", "mix", "humulin", "novolin"), 4) and "insulin" not in around:
+        return None
+    used = items[start : start + 2]
+    return compound(used, (*used[0].parts, "/", *used[1].parts), "ratio"), start + 2
+
+
+def _colon(items: list[Item], start: int, pack: Pack) -> Found:
+    """ "eins Doppelpunkt zwei" -> "1:2"."""
+    spoken = low_at(items, start + 1) == ":" and items[start + 1].origin == "command"
+    if not spoken or not _is_num(items, start + 2) or items[start].number is None or items[start + 2].number is None:
+        return None
+    if starts_sentence(items, start):
+        return None
+    return _joined(items, start, ":", "ratio")
+
+
 def _vision(items: list[Item], start: int, pack: Pack) -> Found:
     """ "twenty forty" as visual acuity -> "20/40"."""
     number = items[start].number
@@ -418,7 +454,7 @@ def _vision(items: list[Item], start: int, pack: Pack) -> Found:
         number is None
         or number.pair is None
         or number.pair[0] != 20
-        or not near(items, start, pack.sets["vision_context"], 6)
+        or not (near(items, start, pack.sets["vision_context"], 6) or word_at(items, start + 1) == "vision")
     ):
         return None
     return compound(

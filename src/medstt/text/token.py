@@ -51,6 +51,8 @@ def split_text(text: str) -> list[str]:
 
 def _split(chunk: str, index: int, pack: Pack) -> list[Item]:
     """Split one chunk into leading marks, core and trailing marks."""
+    if chunk == '"':
+        return [Item("mark", chunk, chunk, (index,))]
     if chunk in ("-", "–", "—", "/", "+", "=", "&"):
         return [Item("word", chunk, chunk, (index,))]
     lead = LEADING.match(chunk)
@@ -95,7 +97,8 @@ def _core(core: str, index: int, pack: Pack) -> list[Item]:
     body, sign = (signed.group(2), signed.group(1)) if signed else (core, "")
     if PLAIN[pack.language].match(body) and body.isascii():
         value = plain_value(body, pack.language)
-        shape = "decimal" if "." in value else "digits" if value[0] == "0" and len(value) > 1 else "int"
+        bare = body.isdigit() and (len(body) > 4 or (body[0] == "0" and len(body) > 1))
+        shape = "decimal" if "." in value else "digits" if bare else "int"
         number = Number(value, shape, sign if sign in ("-", "+", "±") else "")  # type: ignore[arg-type]
         parts = (sign, number) if sign in ("<", ">", "≤", "≥") and sign else (number,)
         return [Item("num", core, low, (index,), parts=parts)]
