@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "transcribe": ("medstt.cli.transcribe", "Turn recordings into text, offline."),
     "format": ("medstt.cli.format", "Turn dictated words into a written report."),
     "evaluate": ("medstt.cli.evaluate", "Measure a system on a manifest or on benchmarks."),
+    "vocab": ("medstt.cli.vocab", "Import, check, search, compare and export vocabulary."),
     "synth": ("medstt.cli.synth", "Make speech for training from the lexicon, grammars and texts."),
     "data": ("medstt.cli.data", "Check, import and split recordings of your own."),
     "serve": ("medstt.cli.serve", "Serve the REST API and the page."),
