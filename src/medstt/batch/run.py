@@ -46,7 +46,7 @@ def run_batch(
     options: WriteOptions,
     folder: OutputFolder | None = None,
     jobs: int = 1,
-) -> Iterator[Progress | Outcome]:
+) -> Generator[Progress | Outcome]:
     """Yield progress and one outcome per recording, in the order they end; results are committed to ``folder``.
 
     Raises ResourceError where the disk stays full, and ModelError where the model cannot be loaded.

@@ -128,7 +128,7 @@ def remove(label: Label) -> None:
     if not mark:
         from medstt.errors import OptionError
 
-        raise OptionError(f"{label}: no version is named", f"Say which, as in {label}@1")
+        raise OptionError(f"{label} names no version", f"Say which, as in {label}@1")
     store.remove(name, version)
     print(f"{label} is removed")
 
