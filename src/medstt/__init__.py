@@ -56,10 +56,10 @@ def open_transcriber(
     options: TranscribeOptions | None = None,
 ) -> Transcriber:
     """Load a model once for many recordings; ``replicas`` single-threaded engines share its work."""
-    from medstt.service import Settings
     from medstt.service import open_transcriber as open_with
+    from medstt.service import read_settings
 
-    return open_with(Settings(), model=model, language=language, replicas=replicas, options=options)
+    return open_with(read_settings(), model=model, language=language, replicas=replicas, options=options)
 
 
 def _as_source(source: str | Path | bytes | BinaryIO) -> Path | bytes | BinaryIO:

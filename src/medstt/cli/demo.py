@@ -34,13 +34,13 @@ def demo(
     """
     from medstt.manifest import read_manifest
     from medstt.metrics import ErrorCounts, word_errors
-    from medstt.service import Settings, load_model
+    from medstt.service import load_model, read_settings
     from medstt.text import format as format_text
     from medstt.transcriber import Transcriber
 
     utterances = read_manifest(samples / MANIFEST)
     started_s = time.perf_counter()
-    transcriber = Transcriber(load_model(Settings(), model))
+    transcriber = Transcriber(load_model(read_settings(), model))
     loaded_s = time.perf_counter()
     print(f"{transcriber.engine.ref.name} loaded in {loaded_s - started_s:.2f} s\n")
     counts: dict[str, ErrorCounts] = {}

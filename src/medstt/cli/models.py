@@ -135,9 +135,9 @@ def remove(label: Label) -> None:
 
 def _store() -> ModelStore:
     from medstt.registry import ModelStore
-    from medstt.service import Settings
+    from medstt.service import read_settings
 
-    return ModelStore(Settings().home / "models")
+    return ModelStore(read_settings().home / "models")
 
 
 def _find(store: ModelStore, label: str) -> RegisteredModel:

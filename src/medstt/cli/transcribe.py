@@ -107,9 +107,9 @@ def check_template(template: str | None, verbatim: bool, language: str | None) -
 
 def open_model(model: str | None, language: str | None, replicas: int) -> Transcriber:
     """Open a transcriber from the settings of this process (a worker process calls this as well)."""
-    from medstt.service import Settings, open_transcriber
+    from medstt.service import open_transcriber, read_settings
 
-    return open_transcriber(Settings(), model=model, language=language, replicas=replicas)
+    return open_transcriber(read_settings(), model=model, language=language, replicas=replicas)
 
 
 def usable_cores() -> int:
