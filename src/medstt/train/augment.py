@@ -45,7 +45,7 @@ def change_tempo(features: Features, factor: float) -> Features:
 
 
 def change_vocal_tract(features: Features, factor: float) -> Features:
-    """Shift formants up (factor > 1) or down: a longer or shorter vocal tract (Jaitly & Hinton 2013), on the mel axis."""
+    """Shift formants up (factor > 1) or down on the mel axis: other vocal tracts (Jaitly & Hinton 2013)."""
     return interpolate(features, np.arange(features.shape[1]) / factor, 1)
 
 
@@ -87,7 +87,7 @@ def add_noise(features: Features, noise: Features, snr_db: float) -> Features:
 
 
 def mask(features: Features, rng: np.random.Generator, strength: float) -> Features:
-    """SpecAugment (Park et al. 2019): blank two bands and two stretches of time, short enough to keep words guessable."""
+    """SpecAugment (Park et al. 2019): blank two bands and two stretches of time, shorter than words."""
     features = features.copy()
     mean = features.mean()
     for _ in range(2):

@@ -16,13 +16,20 @@ import torch
 from transformers import WhisperTokenizerFast
 
 from medstt.feature import Features, scale
-from medstt.train.augment import FLOOR, Augment, add_silence
+from medstt.train.augment import FLOOR, Augment, AugmentOptions, add_silence
 from medstt.train.cache import FeatureCache
 from medstt.train.model import Batch, characters_of
 from medstt.train.tokenizer import END, NO_SPEECH, NO_TIMESTAMPS, START, TRANSCRIBE
+from medstt.values import Utterance
 
 FULL_FRAMES = 3000  # 30 s
 MAX_FRAMES = 2400  # longest joined clip
+MEAN_PAUSE = 50  # frames of silence before an utterance, on average
+
+NO_AUGMENT = Augment(AugmentOptions(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
+
+Pair = tuple[int, int]  # (number of the cache, index of the utterance)
+Clip = tuple[Pair, ...]  # utterances said one after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class BatchOptions:
     timestamps: float = 0.3  # targets with times
     bare_prompt: float = 0.15  # targets without language and task, as tools send to small vocabularies
     empty: float = 0.03  # noise and silence with nothing to write
+    augment_from: int = 0  # step from which every clip is augmented; alignment is learned on clean clips first
     full_context: float = 0.1  # batches padded to 30 s, so that tools that pad work too
 
 
@@ -80,10 +88,10 @@ class Targets:
 def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, context: int | None) -> Batch:
     """Pad clips to the longest (or to ``context`` frames) with digital silence, and scale as serving does."""
     length = context or max(len(item.features) for item in items)
-    length += length % 2
+    length = -(-length // 32) * 32 if context is None else context  # few shapes: kernels are made once a shape
     features = np.full((len(items), items[0].features.shape[1], length), FLOOR, np.float32)
     sequences = [targets.encode(item, rng) for item in items]
-    width = max(len(tokens) for tokens, _ in sequences)
+    width = -(-max(len(tokens) for tokens, _ in sequences) // 4) * 4
     tokens = np.zeros((len(items), width), np.int64)
     labels = np.full((len(items), width), -100, np.int64)
     characters = [characters_of(item.text) for item in items]
@@ -114,72 +122,97 @@ class Sampler:
     ) -> None:
         """``weights`` say how often an epoch holds each cache's utterances (0.5: every second one, 2: twice).
 
-        ``short_first`` orders the first epoch by length: alignment is learned on short clips first.
+        ``short_first`` begins the first epoch with the shortest sixth: alignment is learned on short clips first.
         """
         self._caches, self._weights, self._options, self._seed = caches, weights, options, seed
         self._augment, self._targets, self._short_first = augment, Targets(tokenizer, options), short_first
 
-    def _epoch(self, epoch: int) -> list[list[tuple[int, int]]]:
-        rng = np.random.default_rng((self._seed, epoch))
-        chosen: list[tuple[int, int]] = []
+    def _choose(self, epoch: int, rng: np.random.Generator) -> list[Clip]:
+        """Return the clips of an epoch in random order: utterances by weight, some joined to a neighbour."""
+        chosen: list[Pair] = []
         for number, (cache, weight) in enumerate(zip(self._caches, self._weights, strict=True)):
             usable = np.flatnonzero((cache.frames > 30) & (cache.frames <= MAX_FRAMES))
-            count = int(len(usable) * weight)
-            picks = np.concatenate([rng.permutation(usable) for _ in range(-(-count // max(1, len(usable))))] or [usable])
-            chosen += [(number, int(index)) for index in picks[:count]]
-        length = {pair: int(self._caches[pair[0]].frames[pair[1]]) for pair in chosen}
+            left = int(len(usable) * weight)
+            while left > 0:
+                picks = rng.permutation(usable)[:left]
+                chosen += [(number, int(index)) for index in picks]
+                left -= len(picks)
         order = [chosen[index] for index in rng.permutation(len(chosen))]
-        if epoch == 0 and self._short_first:
-            order.sort(key=lambda pair: length[pair])
-        batches: list[list[tuple[int, int]]] = []
-        for start in range(0, len(order), 1000):  # sort within a window: like lengths without a fixed order
-            window = sorted(order[start : start + 1000], key=lambda pair: length[pair])
-            batch: list[tuple[int, int]] = []
-            for pair in window:
-                if batch and (len(batch) + 1) * (length[pair] + 60) > self._options.frames:
-                    batches.append(batch)
-                    batch = []
-                batch.append(pair)
-            batches.append(batch)
-        if not (epoch == 0 and self._short_first):
-            batches = [batches[index] for index in rng.permutation(len(batches))]
+        clips: list[Clip] = []
+        for pair in order:
+            clip = (*clips[-1], pair) if clips else (pair,)
+            joins = clips and rng.random() < self._options.joined and self._length(clip) <= MAX_FRAMES
+            if joins and self._row(pair).lang == self._row(clips[-1][0]).lang:
+                clips[-1] = clip
+            else:
+                clips.append((pair,))
+        return clips
+
+    def _row(self, pair: Pair) -> Utterance:
+        return self._caches[pair[0]].utterances[pair[1]]
+
+    def _length(self, clip: Clip) -> int:
+        return sum(int(self._caches[number].frames[index]) + MEAN_PAUSE for number, index in clip)
+
+    def _epoch(self, epoch: int) -> list[list[Clip]]:
+        """Return the batches of an epoch: clips of like length together, batches in random order."""
+        rng = np.random.default_rng((self._seed, epoch))
+        order = self._choose(epoch, rng)
+        opening = len(order) // 6 if epoch == 0 and self._short_first else 0
+        if opening:
+            by_length = sorted(order, key=self._length)
+            first = set(by_length[:opening])
+            order = [clip for clip in order if clip not in first]
+            batches = self._fill(by_length[:opening])
+        else:
+            batches = []
+        # Sorted within a window: like lengths together without a fixed company.
+        windows = [sorted(order[start : start + 1000], key=self._length) for start in range(0, len(order), 1000)]
+        later = [batch for window in windows for batch in self._fill(window)]
+        return batches + [later[index] for index in rng.permutation(len(later))]
+
+    def _fill(self, clips: Sequence[Clip]) -> list[list[Clip]]:
+        batches: list[list[Clip]] = []
+        for clip in clips:
+            if not batches or (len(batches[-1]) + 1) * self._length(clip) > self._options.frames:
+                batches.append([])
+            batches[-1].append(clip)
         return batches
 
-    def _item(self, pair: tuple[int, int], rng: np.random.Generator) -> Item:
-        cache, index = self._caches[pair[0]], pair[1]
-        row = cache.utterances[index]
-        speech = self._augment.speech(cache.features(index), rng)
-        text = row.text
-        while rng.random() < self._options.joined:
-            other = int(rng.integers(len(cache.utterances)))
-            more = cache.utterances[other]
-            if more.lang != row.lang or not 0 < cache.frames[other] < MAX_FRAMES - len(speech) - 200:
-                break
-            pause = int(rng.integers(15, 80))
-            speech = np.concatenate([add_silence(speech, 0, pause), self._augment.speech(cache.features(other), rng)])
-            text = f"{text} {more.text}"
+    def _item(self, clip: Clip, share: float, rng: np.random.Generator) -> Item:
+        augment = self._augment if rng.random() < share else NO_AUGMENT
+        parts: list[Features] = []
+        for number, index in clip:
+            pause = int(rng.integers(15, 2 * MEAN_PAUSE)) if parts else 0
+            parts.append(add_silence(augment.speech(self._caches[number].features(index), rng), pause, 0))
+        speech = np.concatenate(parts)
+        text = " ".join(self._row(pair).text for pair in clip)
         before, after = int(rng.integers(0, 40)), int(rng.integers(0, 60))
         end = before + len(speech)
-        return Item(self._augment.channel(add_silence(speech, before, after), rng), text, row.lang, before, end)
+        channel = augment.channel(add_silence(speech, before, after), rng)
+        return Item(channel, text, self._row(clip[0]).lang, before, end)
 
-    def _empty(self, rng: np.random.Generator) -> Item:
+    def _empty(self, longest: int, rng: np.random.Generator) -> Item:
         n_mels = self._caches[0].features(0).shape[1]
-        frames = int(rng.integers(60, 800))
+        frames = int(rng.integers(50, longest + 1))
         noise = self._augment.noise(frames, n_mels, rng) + np.float32(rng.uniform(-6, 0))
-        return Item(noise if rng.random() < 0.8 else np.full_like(noise, FLOOR), "", str(rng.choice(["en", "de"])), 0, 0)
+        return Item(
+            noise if rng.random() < 0.8 else np.full_like(noise, FLOOR), "", str(rng.choice(["en", "de"])), 0, 0
+        )
 
-    def make(self, pairs: Sequence[tuple[int, int]], key: tuple[int, ...]) -> Batch:
-        """Return the batch of ``pairs``; all chance comes from ``key``."""
+    def make(self, clips: Sequence[Clip], key: tuple[int, ...], share: float = 1.0) -> Batch:
+        """Return the batch of ``clips``, a ``share`` of them augmented; all chance comes from ``key``."""
         rng = np.random.default_rng((self._seed, *key))
         full = rng.random() < self._options.full_context
         if full:
-            pairs = pairs[: max(1, self._options.frames // FULL_FRAMES)]
-        items = [self._item(pair, rng) for pair in pairs]
-        items = [self._empty(rng) if rng.random() < self._options.empty else item for item in items]
+            clips = clips[: max(1, self._options.frames // FULL_FRAMES)]
+        items = [self._item(clip, share, rng) for clip in clips]
+        longest = max(len(item.features) for item in items)
+        items = [self._empty(longest, rng) if rng.random() < self._options.empty else item for item in items]
         return collate(items, self._targets, rng, FULL_FRAMES if full else None)
 
-    def batches(self, skip: int = 0) -> Iterator[Batch]:
-        """Yield batches from number ``skip`` on, prepared one ahead by a thread."""
+    def batches(self, skip: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Yield every ``world``-th batch from ``skip * world + rank`` on, prepared a few ahead by a thread."""
         ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=4)
         stop = threading.Event()
 
@@ -188,9 +221,10 @@ class Sampler:
             try:
                 while not stop.is_set():
                     plan = self._epoch(epoch)
-                    for index, pairs in enumerate(plan):
-                        if number >= skip:
-                            batch = self.make(pairs, (epoch, index))
+                    for index, clips in enumerate(plan):
+                        if number >= skip * world and number % world == rank:
+                            share = min(1.0, number / world / max(1, self._options.augment_from))
+                            batch = self.make(clips, (epoch, index), share)
                             while not stop.is_set():
                                 try:
                                     ready.put(batch, timeout=0.2)

@@ -1,7 +1,7 @@
 """Decoded training audio as memory-mapped features, keyed by what they were made from.
 
-Holds log powers (before scaling), so that augmentation can mix powers and what is left alone is bit for bit what serving
-computes. Never used for audio being served. Knows nothing of models.
+Holds log powers (before scaling), so that augmentation can mix powers and what is left alone is bit for bit what
+serving computes. Never used for audio being served. Knows nothing of models.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ def open_cache(
         (folder / "source.json").write_text(json.dumps({"manifest": str(manifest), "failed": failed}, indent=1))
     if failed:
         first, reason = next(iter(failed.items()))
-        raise DataError(f"{len(failed)} utterances cannot be decoded, e.g. {first}: {reason}", "Run `medstt data check`")
+        raise DataError(
+            f"{len(failed)} utterances cannot be decoded, e.g. {first}: {reason}", "Run `medstt data check`"
+        )
     frames = np.concatenate([np.load(path.with_suffix(".npz"))["frames"] for path, _ in chunks])
     offsets = np.concatenate([
         np.cumsum(frames[start : start + CHUNK]) - frames[start : start + CHUNK] for start in range(0, len(rows), CHUNK)

@@ -23,14 +23,18 @@ LEAD = 20  # frames of silence around each clip, about what segmentation leaves
 
 
 @torch.no_grad()
-def greedy(model: WhisperForConditionalGeneration, features: torch.Tensor, prompt: list[int], end: int, limit: int) -> list[list[int]]:
+def greedy(
+    model: WhisperForConditionalGeneration, features: torch.Tensor, prompt: list[int], end: int, limit: int
+) -> list[list[int]]:
     """Return the greedy tokens of each clip of a batch, without prompt and end token; at most ``limit``."""
     states = encode(model, features)
     tokens = torch.tensor([prompt] * len(features), device=features.device)
     done = torch.zeros(len(features), dtype=torch.bool, device=features.device)
     cache, step, found = None, tokens, []
     for _ in range(limit):
-        output = model.model.decoder(input_ids=step, encoder_hidden_states=states, past_key_values=cache, use_cache=True)
+        output = model.model.decoder(
+            input_ids=step, encoder_hidden_states=states, past_key_values=cache, use_cache=True
+        )
         cache = output.past_key_values
         step = model.proj_out(output.last_hidden_state[:, -1:]).argmax(-1)
         step = torch.where(done[:, None], end, step)

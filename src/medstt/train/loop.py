@@ -6,6 +6,7 @@ Knows nothing of recipes' files, registries or export.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from accelerate import Accelerator
 from torch import nn
 from transformers import WhisperForConditionalGeneration
@@ -62,21 +64,29 @@ class Trainer:
     """One run: a model, its side head and optimiser, in a folder that can be resumed."""
 
     def __init__(
-        self, model: WhisperForConditionalGeneration, recipe: Recipe, folder: Path, teacher: WhisperForConditionalGeneration | None = None
+        self,
+        model: WhisperForConditionalGeneration,
+        recipe: Recipe,
+        folder: Path,
+        teacher: WhisperForConditionalGeneration | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
         on_gpu = torch.cuda.is_available()
         if not on_gpu:
-            torch.set_num_threads(recipe.threads)
+            torch.set_num_threads(1 if recipe.processes > 1 else os.cpu_count() or 1)
         self.accelerator = Accelerator(
             mixed_precision="bf16" if on_gpu else "no", cpu=not on_gpu, gradient_accumulation_steps=recipe.accumulate
         )
         self.recipe, self.folder, self.step = recipe, folder, 0
+        self.rank = dist.get_rank() if dist.is_initialized() else 0
+        self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.model = model.to(self.accelerator.device)
         self.head = CtcHead(model.config.d_model).to(self.accelerator.device)
         self.teacher = None if teacher is None else teacher.to(self.accelerator.device).eval()
         self.optimizer = torch.optim.AdamW(
-            parameter_groups(self.model, recipe.weight_decay) + parameter_groups(self.head, 0.0), betas=(0.9, 0.98), fused=True
+            parameter_groups(self.model, recipe.weight_decay) + parameter_groups(self.head, 0.0),
+            betas=(0.9, 0.98),
+            fused=True,
         )
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
@@ -92,7 +102,9 @@ class Trainer:
         self.step = int(state["step"])
 
     def save(self) -> None:
-        """Write the checkpoint; the last one stands until this one is whole."""
+        """Write the checkpoint (first process only); the last one stands until this one is whole."""
+        if self.rank:
+            return
         partial = self.folder / (CHECKPOINT + ".partial")
         state = {"model": self.model.state_dict(), "head": self.head.state_dict(), "step": self.step}
         torch.save({**state, "optimizer": self.optimizer.state_dict()}, partial)
@@ -105,7 +117,9 @@ class Trainer:
         loss = attention_loss(logits, batch.labels, self.recipe.loss.smoothing)
         if self.teacher is not None and self.recipe.loss.distil > 0:
             with torch.no_grad():
-                target = decode(self.teacher, encode(self.teacher, batch.features), batch.tokens).float().log_softmax(-1)
+                target = (
+                    decode(self.teacher, encode(self.teacher, batch.features), batch.tokens).float().log_softmax(-1)
+                )
             kept = batch.labels != -100
             distance = nn.functional.kl_div(
                 logits.float().log_softmax(-1)[kept], target[kept], reduction="batchmean", log_target=True
@@ -126,7 +140,7 @@ class Trainer:
         # Dropout's chance must not depend on where a run was interrupted.
         self.model.train()
         while self.step < recipe.steps:
-            torch.manual_seed(recipe.seed * 1_000_003 + self.step)
+            torch.manual_seed((recipe.seed * 1_000_003 + self.step) * self.world + self.rank)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, self.step)
             weight = ctc_weight(recipe, self.step)
@@ -141,6 +155,7 @@ class Trainer:
                 state.loss += float(loss.detach())
                 state.ctc += float(ctc.detach())
                 state.count += 1
+            self._average_gradients()
             nn.utils.clip_grad_norm_([*self.model.parameters(), *self.head.parameters()], recipe.clip)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -149,21 +164,40 @@ class Trainer:
                 state = self._report(state, report, {})
             if self.step % recipe.checkpoint_steps == 0 or self.step == recipe.steps:
                 self.save()
-            if evaluate and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
+            if evaluate and self.rank == 0 and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
                 scores = evaluate()
                 self.model.train()
                 state = self._report(state, report, scores)
 
-    def _report(self, state: Progress, report: Callable[[dict[str, float]], None], scores: dict[str, float]) -> Progress:
+    def _average_gradients(self) -> None:
+        """Average gradients over the processes, as one message."""
+        if self.world == 1:
+            return
+        gradients = [
+            weight.grad
+            for module in (self.model, self.head)
+            for weight in module.parameters()
+            if weight.grad is not None
+        ]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.world
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def _report(
+        self, state: Progress, report: Callable[[dict[str, float]], None], scores: dict[str, float]
+    ) -> Progress:
         elapsed = time.monotonic() - state.started
         row: dict[str, float] = {"step": self.step, "rate": learning_rate(self.recipe, self.step)}
         if state.count:
             row |= {
-                "loss": state.loss / state.count, "ctc": state.ctc / state.count, "seconds_per_step": elapsed / state.count,
-                "waiting_share": state.waited_s / max(elapsed, 1e-9),
+                "loss": state.loss / state.count, "ctc": state.ctc / state.count,
+                "seconds_per_step": elapsed / state.count, "waiting_share": state.waited_s / max(elapsed, 1e-9),
             }  # fmt: skip
         row |= scores
-        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
-        report(row)
+        if self.rank == 0:
+            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(row) + "\n")
+            report(row)
         return Progress()

@@ -1,6 +1,7 @@
 """The Whisper architecture with a context of its own length, a character CTC side head, and the losses of one batch.
 
-transformers' model is used as it is but for its encoder's check that every clip is 30 s. Knows nothing of files or steps.
+transformers' model is used as it is but for its encoder's check that every clip is 30 s. Knows nothing of files or
+steps.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ class Batch:
         return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names))
 
 
-def build_model(tokenizer: WhisperTokenizerFast, shape: dict[str, int], dropout: float = 0.0) -> WhisperForConditionalGeneration:
+def build_model(
+    tokenizer: WhisperTokenizerFast, shape: dict[str, int], dropout: float = 0.0
+) -> WhisperForConditionalGeneration:
     """Return a new model for a tokenizer; ``shape`` overrides WhisperConfig (d_model, encoder_layers ...)."""
     end, start = tokenizer.convert_tokens_to_ids([END, START])
     config = WhisperConfig(
         vocab_size=len(tokenizer), pad_token_id=end, bos_token_id=end, eos_token_id=end, decoder_start_token_id=start,
-        suppress_tokens=None, begin_suppress_tokens=None, dropout=dropout, max_source_positions=1500, max_target_positions=448,
-        num_mel_bins=80, **shape,
+        suppress_tokens=None, begin_suppress_tokens=None, dropout=dropout, max_source_positions=1500,
+        max_target_positions=448, num_mel_bins=80, **shape,
     )  # fmt: skip
     model = WhisperForConditionalGeneration(config)
     model.generation_config = generation_config(tokenizer)
@@ -101,7 +104,9 @@ class CtcHead(nn.Module):
 
 def attention_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Return the mean cross-entropy per token of labels that are not -100."""
-    return nn.functional.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, label_smoothing=smoothing)
+    return nn.functional.cross_entropy(
+        logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, label_smoothing=smoothing
+    )
 
 
 def characters_of(text: str) -> list[int]:

@@ -58,6 +58,9 @@ class Recipe(Section):
     """A whole run."""
 
     name: str
+    summary: str = Field("", description="one sentence for the model card")
+    licence: str = Field("", description="of the weights, for the model card")
+    limits: list[str] = Field([], description="what the model cannot do, for the model card")
     base: str | None = Field(None, description="model to fine-tune; none: a new one")
     method: Literal["full", "lora", "frozen-encoder"] = "full"
     seed: int = 1
@@ -74,9 +77,10 @@ class Recipe(Section):
     empty: float = 0.03
     short_first: bool = False
     augment: float = Field(1.0, ge=0, le=1, description="strength of augmentation")
+    augment_from: int = Field(0, description="step from which every clip is augmented; fewer before, none at the start")
     checkpoint_steps: int = 200
     dev_steps: int = 500
-    threads: int = 2
+    processes: int = Field(1, gt=0, description="CPU: single-threaded processes that share a step; best is one a core")
     shape: Shape = Shape()
     loss: Loss = Loss()
     lora_rank: int = 16
@@ -116,7 +120,10 @@ def nearest_key(model: type[BaseModel], key: str) -> str | None:
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and lay ``key=value`` overrides on it; raises DataError naming the wrong key and the nearest valid one."""
+    """Read a recipe and lay ``key=value`` overrides on it.
+
+    Raises DataError naming the wrong key and the nearest valid one.
+    """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:

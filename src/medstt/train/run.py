@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+import torch.distributed as dist
 from transformers import WhisperForConditionalGeneration, WhisperTokenizerFast
 
 from medstt.errors import ConflictError, DataError, ModelError
+from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
 from medstt.train.augment import Augment, AugmentOptions
 from medstt.train.batch import BatchOptions, Sampler
 from medstt.train.cache import FeatureCache, open_cache
@@ -25,6 +29,10 @@ from medstt.train.model import build_model, generation_config
 from medstt.train.recipe import DataSource, Recipe
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE, train_tokenizer
 from medstt.values import LANGUAGES
+
+N_MELS = 80
+LORA_SCALES = (0.5, 0.75, 1.0, 1.25)
+Report = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +56,9 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def open_caches(sources: Sequence[DataSource], places: Places, n_mels: int, jobs: int) -> list[tuple[FeatureCache, float]]:
+def open_caches(
+    sources: Sequence[DataSource], places: Places, n_mels: int, jobs: int
+) -> list[tuple[FeatureCache, float]]:
     """Return the caches of the sources that are there, with their weights; raises DataError for a missing one."""
     caches = []
     for source in sources:
@@ -65,24 +75,22 @@ def check_tokens(tokenizer: WhisperTokenizerFast) -> None:
     known = tokenizer.get_vocab()
     missing = [token for token in needed if token not in known]
     if missing:
-        raise ModelError(f"the base model's vocabulary lacks {', '.join(missing)}", "Use a multilingual Whisper checkpoint")
+        raise ModelError(
+            f"the base model's vocabulary lacks {', '.join(missing)}", "Use a multilingual Whisper checkpoint"
+        )
 
 
 def start_model(
-    recipe: Recipe, caches: Sequence[FeatureCache], places: Places, base: Path | None
+    recipe: Recipe, places: Places, base: Path | None
 ) -> tuple[WhisperForConditionalGeneration, WhisperTokenizerFast]:
-    """Return the model to train and its tokenizer: the base's, or new ones (the tokenizer is kept in the run's folder)."""
+    """Return the model to train and its tokenizer: the base's, or a new model for the run's own tokenizer."""
     if base is not None:
         tokenizer = WhisperTokenizerFast.from_pretrained(base)
         check_tokens(tokenizer)
         model = WhisperForConditionalGeneration.from_pretrained(base, dropout=recipe.dropout)
         return model.float(), tokenizer
-    folder = places.run / "tokenizer"
-    if (folder / "tokenizer.json").exists():
-        tokenizer = WhisperTokenizerFast.from_pretrained(folder)
-    else:
-        texts = (row.text for cache in caches for row in cache.utterances)
-        tokenizer = train_tokenizer(texts, recipe.shape.vocabulary, folder)
+    tokenizer = WhisperTokenizerFast.from_pretrained(places.run / "tokenizer")
+    torch.manual_seed(recipe.seed)
     shape = recipe.shape.model_dump(exclude={"vocabulary"})
     return build_model(tokenizer, shape, recipe.dropout), tokenizer
 
@@ -92,45 +100,106 @@ def recipe_digest(recipe: Recipe) -> str:
     return hashlib.sha256(json.dumps(recipe.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
+def prepare(recipe: Recipe, places: Places, base: Path | None, jobs: int) -> None:
+    """Make what all processes of a run read: feature caches and, for a new model, the tokenizer."""
+    caches = [cache for cache, _ in open_caches(recipe.train, places, N_MELS, jobs)]
+    if not caches:
+        raise DataError(f"recipe {recipe.name}: no training manifest is there", "Make one with `medstt synth`")
+    open_caches([*recipe.noise, *recipe.dev], places, N_MELS, jobs)
+    if base is None and not (places.run / "tokenizer" / "tokenizer.json").exists():
+        texts = (row.text for cache in caches for row in cache.utterances)
+        train_tokenizer(texts, recipe.shape.vocabulary, places.run / "tokenizer")
+
+
+def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Trainer, WhisperTokenizerFast]:
+    """Return the trainer, at its last checkpoint if there is one, and the tokenizer."""
+    model, tokenizer = start_model(recipe, places, base)
+    model.generation_config = generation_config(tokenizer)
+    if recipe.method == "lora":
+        add_adapters(model, recipe.lora_rank)
+    elif recipe.method == "frozen-encoder":
+        model.model.encoder.requires_grad_(False)
+    teacher = None
+    if recipe.loss.distil > 0 and base is not None:
+        teacher = WhisperForConditionalGeneration.from_pretrained(base).float()
+    return Trainer(model, recipe, places.run, teacher), tokenizer
+
+
+def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int) -> None:
+    """Run one of the recipe's processes to the last step."""
+    if recipe.processes > 1:
+        store = dist.FileStore(str(places.run / "rendezvous"), recipe.processes)
+        dist.init_process_group("gloo", store=store, rank=rank, world_size=recipe.processes)
+    trainer, tokenizer = open_trainer(recipe, places, base)
+    caches = open_caches(recipe.train, places, N_MELS, 1)
+    noises = tuple(
+        cache.features(index)
+        for cache, _ in open_caches(recipe.noise, places, N_MELS, 1)
+        for index in range(len(cache.utterances))
+    )
+    sampler = Sampler(
+        [cache for cache, _ in caches], [weight for _, weight in caches], tokenizer,
+        Augment(AugmentOptions(strength=recipe.augment), noises),
+        BatchOptions(recipe.frames, recipe.joined, empty=recipe.empty, augment_from=recipe.augment_from),
+        recipe.seed, recipe.short_first,
+    )  # fmt: skip
+    devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
+
+    def evaluate() -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for number, cache in enumerate(devs):
+            chosen = range(min(dev_count, len(cache.utterances)))
+            texts = transcribe_cache(trainer.model, tokenizer, cache, chosen)
+            rates = word_error_rates(cache, texts, "tier")
+            scores |= {f"dev{number} {name}": rate for name, rate in rates.items()}
+        return scores
+
+    batches = sampler.batches(trainer.step * recipe.accumulate, trainer.rank, trainer.world)
+    trainer.train(batches, report=report, evaluate=evaluate if devs else None)
+    if recipe.processes > 1:
+        dist.destroy_process_group()
+
+
 def run(
-    recipe: Recipe,
-    places: Places,
-    base: Path | None,
-    *,
-    jobs: int = 2,
-    report: Callable[[dict[str, float]], None] = lambda row: None,
-    dev_count: int = 60,
+    recipe: Recipe, places: Places, base: Path | None, *, jobs: int = 2, report: Report = print, dev_count: int = 60
 ) -> tuple[WhisperForConditionalGeneration, WhisperTokenizerFast]:
-    """Train (or go on training) a recipe; returns the trained model and its tokenizer."""
+    """Train (or go on training) a recipe; returns the trained model and its tokenizer.
+
+    ``report`` must be a module's function: it is called in the first process of the run.
+    """
     with locked(places.run):
-        caches = open_caches(recipe.train, places, 80, jobs)
-        if not caches:
-            raise DataError(f"recipe {recipe.name}: no training manifest is there", "Make one with `medstt synth`")
-        model, tokenizer = start_model(recipe, [cache for cache, _ in caches], places, base)
-        model.generation_config = generation_config(tokenizer)
-        noises = tuple(
-            cache.features(index) for cache, _ in open_caches(recipe.noise, places, 80, jobs)
-            for index in range(len(cache.utterances))
-        )  # fmt: skip
-        sampler = Sampler(
-            [cache for cache, _ in caches], [weight for _, weight in caches], tokenizer,
-            Augment(AugmentOptions(strength=recipe.augment), noises),
-            BatchOptions(frames=recipe.frames, joined=recipe.joined, empty=recipe.empty), recipe.seed, recipe.short_first,
-        )  # fmt: skip
-        teacher = None
-        if recipe.loss.distil > 0 and base is not None:
-            teacher = WhisperForConditionalGeneration.from_pretrained(base)
-        trainer = Trainer(model, recipe, places.run, teacher)
-        devs = open_caches(recipe.dev, places, 80, jobs)
+        prepare(recipe, places, base, jobs)
+        (places.run / "rendezvous").unlink(missing_ok=True)
+        arguments = (recipe, places, base, report, dev_count)
+        if recipe.processes > 1:
+            torch.multiprocessing.spawn(train_process, arguments, recipe.processes)
+        else:
+            train_process(0, *arguments)
+        trainer, tokenizer = open_trainer(recipe, places, base)
+        if recipe.method == "lora":
+            devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
+            merge_best(trainer.model, tokenizer, devs, dev_count)
+        return trainer.model, tokenizer
 
-        def evaluate() -> dict[str, float]:
-            scores: dict[str, float] = {}
-            for number, (cache, _) in enumerate(devs):
-                texts = transcribe_cache(model, tokenizer, cache, range(min(dev_count, len(cache.utterances))))
-                rates = word_error_rates(cache, texts, "tier")
-                scores |= {f"dev{number} {name}": rate for name, rate in rates.items()}
-            return scores
 
-        batches = sampler.batches(skip=trainer.step * recipe.accumulate)
-        trainer.train(batches, report=report, evaluate=evaluate if devs else None)
-        return model, tokenizer
+def merge_best(
+    model: WhisperForConditionalGeneration,
+    tokenizer: WhisperTokenizerFast,
+    devs: Sequence[FeatureCache],
+    dev_count: int,
+) -> float:
+    """Merge the adapters at the scale with the fewest word errors on the dev sets (1 without any); return the scale."""
+    scores: dict[float, float] = {}
+    for scale in LORA_SCALES if devs else ():
+        scale_adapters(model, scale)
+        rates = [
+            word_error_rates(
+                cache, transcribe_cache(model, tokenizer, cache, range(min(dev_count, len(cache.utterances)))), ""
+            )
+            for cache in devs
+        ]
+        scores[scale] = float(np.mean([rate for group in rates for rate in group.values()]))
+    best = min(scores, key=lambda scale: scores[scale]) if scores else 1.0
+    scale_adapters(model, best)
+    merge_adapters(model)
+    return best

@@ -29,22 +29,23 @@ SPECIALS = (
 def train_tokenizer(texts: Iterable[str], size: int, folder: Path) -> WhisperTokenizerFast:
     """Train ``size`` text tokens on ``texts``, add the special ones, save to ``folder`` and return the tokenizer.
 
-    Words carry their leading space ("␣the"), so the same word has one spelling everywhere but at the very start; targets
-    therefore always begin with a space, as Whisper's do.
+    Words carry their leading space ("␣the"), so the same word has one spelling everywhere but at the very start;
+    targets therefore always begin with a space, as Whisper's do.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), min_frequency=2, show_progress=False
-    )
+        vocab_size=size, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), min_frequency=2,
+        show_progress=False,
+    )  # fmt: skip
     tokenizer.train_from_iterator((f" {text}" for text in texts), trainer)
     tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in SPECIALS])
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in TIMESTAMPS])
     folder.mkdir(parents=True, exist_ok=True)
     fast = WhisperTokenizerFast(
-        tokenizer_object=tokenizer, unk_token=END, bos_token=END, eos_token=END, pad_token=END, language=None, task=None,
-        additional_special_tokens=[name for name in SPECIALS if name != END], model_max_length=448,
+        tokenizer_object=tokenizer, unk_token=END, bos_token=END, eos_token=END, pad_token=END, language=None,
+        task=None, additional_special_tokens=[name for name in SPECIALS if name != END], model_max_length=448,
     )  # fmt: skip
     fast.save_pretrained(folder)
     return fast

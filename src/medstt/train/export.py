@@ -1,0 +1,56 @@
+"""A trained model as a folder that transformers, CTranslate2's converter and medstt's engine load, in half precision.
+
+Knows nothing of registries or recipes' files.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
+
+from medstt.errors import ModelError
+
+WEIGHTS = "model.safetensors"
+
+
+def export_model(model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizerFast, folder: Path) -> None:
+    """Write config, float16 safetensors, tokenizer, feature extractor and generation config to ``folder``.
+
+    The model in memory is left as it was. The feature extractor is saved apart: transformers 5 no longer writes
+    ``preprocessor_config.json`` with the processor, and faster-whisper reads it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = WhisperForConditionalGeneration(model.config)
+    half.load_state_dict(model.state_dict())
+    half.generation_config = model.generation_config
+    half.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    WhisperFeatureExtractor(feature_size=model.config.num_mel_bins).save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    written["dtype"] = "float16"
+    (folder / "config.json").write_text(json.dumps(written, indent=2, sort_keys=True) + "\n")
+
+
+@torch.no_grad()
+def check_export(model: WhisperForConditionalGeneration, folder: Path, tolerance: float = 2e-2) -> float:
+    """Return the largest difference of the exported logits from the trained model's on a fixed probe.
+
+    Raises ModelError above ``tolerance`` (float16 rounding of logits of order 10 is about 1e-2).
+    """
+    exported = WhisperForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(1, model.config.num_mel_bins, 3000, generator=generator) * 0.3
+    tokens = torch.randint(0, model.config.vocab_size, (1, 12), generator=generator)
+    trained = WhisperForConditionalGeneration(model.config).eval()
+    trained.load_state_dict({name: weight.float().cpu() for name, weight in model.state_dict().items()})
+    ours = trained(input_features=features, decoder_input_ids=tokens).logits.log_softmax(-1)
+    theirs = exported(input_features=features, decoder_input_ids=tokens).logits.log_softmax(-1)
+    difference = float((ours - theirs).abs().max())
+    if difference > tolerance * max(1.0, float(ours.abs().max())):
+        raise ModelError(
+            f"the exported weights differ from the trained ones by {difference:.3g}", "Export again; report this"
+        )
+    return difference
