@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from medstt.evaluate.item import Item
     from medstt.evaluate.run import Answer, Run
     from medstt.evaluate.summary import Summary
+    from medstt.evaluate.system import System
 
 app = typer.Typer(add_completion=False)
 
@@ -23,6 +27,9 @@ app = typer.Typer(add_completion=False)
 def evaluate(
     system: Annotated[str, typer.Argument(help="A model, or KIND:WHAT (see below), or with --rescore a run's folder.")],
     manifest: Annotated[Path | None, typer.Option("--manifest", help="JSON Lines of utterances.")] = None,
+    benchmark: Annotated[list[str] | None, typer.Option("--benchmark", help="Benchmark by name or file.")] = None,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="NAME=FILE: a set the benchmark leaves open.")] = None,
+    texts: Annotated[Path | None, typer.Option("--texts", help="Folder of texts that its recipes name.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split of the manifest.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The run's folder; an unfinished run goes on.")] = None,
     sample: Annotated[
@@ -53,35 +60,115 @@ def evaluate(
     http://HOST/v1#MODEL (OpenAI-compatible), "command:PROGRAM {audio}", transcripts:FOLDER.
     """
     from medstt.errors import OptionError
-    from medstt.evaluate.item import read_items, sample_items
-    from medstt.evaluate.run import create_run, open_run
+    from medstt.evaluate.run import open_run
     from medstt.evaluate.system import SystemOptions, open_system
-    from medstt.manifest import digest_manifest
     from medstt.service import Settings
 
     layers = tuple(lexicon or ())
     if rescore:
         _finish(open_run(Path(system)), layers, as_json)
         return
-    if manifest is None:
-        raise OptionError("nothing to evaluate on", "Give --manifest FILE or --benchmark NAME")
+    if bool(manifest) == bool(benchmark):
+        raise OptionError("say what to evaluate on", "Give --manifest FILE or --benchmark NAME, not both")
     settings = Settings()
     options = SystemOptions(
         beam, None if language == "given" else language, audio_context, api_key=_read_key(api_key_file),
         timeout_s=timeout, home=settings.home,
     )  # fmt: skip
-    items = read_items(manifest, split=split)
-    items = sample_items(items, sample) if sample else items
     opened = open_system(system, options)
-    about = {"manifest": {"name": manifest.name, "digest": digest_manifest(manifest), "split": split, "sample": sample}}
-    folder = out or settings.home / "runs" / _slug(system, manifest.parent.name, manifest.stem, split, sample)
-    run = create_run(folder, opened, items, about)
-    left = _transcribe(run, opened, jobs, max_minutes)
+    if manifest is not None:
+        tasks = [_manifest_task(manifest, split)]
+    else:
+        tasks = [_benchmark_task(name, settings.home, _given(sets or []), texts) for name in benchmark or []]
+    failed = 0
+    for task in tasks:
+        folder = _run_folder(task, system, opened, settings.home, out, sample, several=len(tasks) > 1)
+        failed += _evaluate(task, opened, folder, sample, jobs, max_minutes, layers, as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to evaluate on: its name, its utterances, and what the run's spec says of it."""
+
+    name: str
+    items: list[Item]
+    about: dict[str, Any]
+
+
+def _manifest_task(path: Path, split: str | None) -> Task:
+    from medstt.evaluate.item import read_items
+    from medstt.manifest import digest_manifest
+
+    items = read_items(path, split=split)
+    about = {"manifest": {"name": path.name, "digest": digest_manifest(path), "split": split}}
+    return Task("-".join(part for part in (path.parent.name, path.stem, split) if part), items, about)
+
+
+def _given(sets: list[str]) -> dict[str, Path]:
+    from medstt.errors import OptionError
+
+    given = {}
+    for each in sets:
+        name, mark, path = each.partition("=")
+        if not mark or not path:
+            raise OptionError(f"--set {each!r} is not NAME=FILE", "Write for example --set human=manifest.jsonl")
+        given[name] = Path(path)
+    return given
+
+
+def _benchmark_task(name: str, home: Path, given: dict[str, Path], texts: Path | None) -> Task:
+    from medstt.cli.transcribe import usable_cores
+    from medstt.evaluate.benchmark import Place, find_benchmark, open_benchmark, read_benchmark
+
+    path = find_benchmark(name)
+    benchmark = read_benchmark(path)
+    place = Place(path.parent, home / "benchmarks", texts, given, usable_cores())
+    made = 0
+
+    def advance(done: int, total: int, seconds: float) -> None:
+        nonlocal made
+        made += done
+        if sys.stderr.isatty():
+            print(f"\rmaking the speech of {benchmark.name}: {made}/{total}", end="", file=sys.stderr)
+
+    items = open_benchmark(benchmark, place, advance)
+    about = benchmark.model_dump(include={"name", "version", "title", "metrics", "slices", "evidence"})
+    return Task(benchmark.name, items, {"benchmark": about})
+
+
+def _run_folder(
+    task: Task, name: str, system: System, home: Path, out: Path | None, sample: int | None, several: bool
+) -> Path:
+    if out is not None:
+        return out / task.name if several else out
+    about = system.describe()
+    identity = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return home / "runs" / _slug(name, identity) / _slug(task.name, f"sample{sample}" if sample else None)
+
+
+def _evaluate(
+    task: Task,
+    system: System,
+    folder: Path,
+    sample: int | None,
+    jobs: int,
+    max_minutes: float | None,
+    layers: tuple[Path, ...],
+    as_json: bool,
+) -> int:
+    """Run and score one task; returns how many requests failed."""
+    from medstt.evaluate.item import sample_items
+    from medstt.evaluate.run import create_run
+
+    items = sample_items(task.items, sample) if sample else task.items
+    run = create_run(folder, system, items, {**task.about, "sample": sample})
+    left = _transcribe(run, system, jobs, max_minutes)
     summary = _finish(run, layers, as_json)
     if left:
         print(f"medstt: {left} of {len(items)} utterances were not asked (--max-minutes)", file=sys.stderr)
-    if summary.document["failed"]:
-        raise typer.Exit(1)
+    return int(summary.document["failed"])
 
 
 def _slug(*parts: object) -> str:
@@ -100,7 +187,7 @@ def _read_key(path: Path | None) -> str | None:
         raise OptionError(f"{path}: {error.strerror}", "Give a file that holds the key") from error
 
 
-def _transcribe(run: Run, system: Any, jobs: int, max_minutes: float | None) -> int:
+def _transcribe(run: Run, system: System, jobs: int, max_minutes: float | None) -> int:
     from medstt.evaluate.run import transcribe_run
 
     done = sum(answer.error is None for answer in run.answers().values())

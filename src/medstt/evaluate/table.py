@@ -8,10 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from medstt.evaluate.score import ScoredItem
+from medstt.metrics.confidence import BINS
 from medstt.metrics.interval import Counts, cluster_rows, percentile_interval, resample_sums, upper_bound_of_none
 from medstt.metrics.rate import RATES, Floats, Rate
 
@@ -58,6 +61,15 @@ class ScoreTable:
             tuple(self.labels[row] for row in rows),
         )
 
+    def with_columns(self, columns: tuple[str, ...]) -> ScoreTable:
+        """Return the table with these columns in this order; new ones are zero."""
+        place = {name: index for index, name in enumerate(self.columns)}
+        counts = np.zeros((len(self.keys), len(columns)), dtype=np.int64)
+        for index, name in enumerate(columns):
+            if name in place:
+                counts[:, index] = self.counts[:, place[name]]
+        return ScoreTable(self.keys, columns, counts, self.speakers, self.labels)
+
     def slices(self, name: str) -> dict[str, ScoreTable]:
         """Return the table of each value of one slice; rows without it are left out."""
         rows: dict[str, list[int]] = {}
@@ -76,22 +88,26 @@ class ScoreTable:
 
 
 def tabulate(scored: Sequence[ScoredItem]) -> ScoreTable:
-    """Return scored items as a table; columns are those of the counts, and of every rate (zero where not counted)."""
+    """Return scored items as a table."""
+    return table_of([(s.item.key, s.item.utterance.speaker, s.counts, s.slices) for s in scored])
+
+
+def table_of(rows: Sequence[tuple[str, str, Mapping[str, int], Mapping[str, str]]]) -> ScoreTable:
+    """Return rows of (key, speaker, counts, slice labels) as a table; a rate that was not counted has zeros."""
     wanted = {name for rate in RATES for name in (*rate.errors, *rate.of)}
-    wanted |= {f"bin{index}_{part}" for index in range(10) for part in ("words", "hits", "micro")}
-    columns = tuple(sorted(wanted.union(*(item.counts for item in scored))))
+    wanted |= {f"bin{index}_{part}" for index in range(BINS) for part in ("words", "hits", "micro")}
+    columns = tuple(sorted(wanted.union(*(counts for _, _, counts, _ in rows))))
     place = {name: index for index, name in enumerate(columns)}
-    counts = np.zeros((len(scored), len(columns)), dtype=np.int64)
-    for row, item in enumerate(scored):
-        for name, value in item.counts.items():
-            counts[row, place[name]] = value
+    matrix = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    for row, (_, _, counts, _) in enumerate(rows):
+        for name, value in counts.items():
+            matrix[row, place[name]] = value
     return ScoreTable(
-        tuple(item.item.key for item in scored), columns, counts,
-        tuple(item.item.utterance.speaker for item in scored), tuple(item.slices for item in scored),
-    )  # fmt: skip
+        tuple(row[0] for row in rows), columns, matrix, tuple(row[1] for row in rows), tuple(row[3] for row in rows)
+    )
 
 
-def column_view(columns: Sequence[str], sums: Floats) -> dict[str, Floats]:
+def column_view(columns: Sequence[str], sums: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
     """Return column sums, shape (..., columns), by name."""
     return {name: sums[..., index] for index, name in enumerate(columns)}
 

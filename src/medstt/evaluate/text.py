@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from medstt.evaluate.compare import Comparison, Difference
 from medstt.evaluate.summary import decode_estimate
 from medstt.evaluate.table import Estimate
 from medstt.metrics.rate import RATES, Rate
@@ -56,3 +57,31 @@ def headline(document: Mapping[str, Any]) -> str:
 def _align(rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Return a comparison as a table: critical errors first, then what was gained and cost."""
+    lines = [f"{comparison.second} against {comparison.first}: {comparison.common} utterances in common"]
+    if comparison.left_out:
+        lines[0] += f", {comparison.left_out} left out (failed or not asked)"
+    for pool, differences in comparison.pools.items():
+        rows = [["", comparison.first, comparison.second, "difference", "p"]]
+        for group in _HEAD_GROUPS:
+            for rate in RATES:
+                if rate.group == group and rate.key in differences:
+                    rows.append([rate.title, *_difference_cells(rate, differences[rate.key])])
+        lines += ["", f"{pool} speech", *_align(rows)]
+    verdicts = comparison.verdicts
+    lines += ["", f"utterances: {verdicts['better']} better, {verdicts['same']} same, {verdicts['worse']} worse"]
+    return "\n".join(lines)
+
+
+def _difference_cells(rate: Rate, difference: Difference) -> list[str]:
+    cells = [format_estimate(rate, difference.first), format_estimate(rate, difference.second)]
+    if difference.value is None:
+        return [*cells, "", ""]
+    scale, unit = (100, " points") if rate.percent else (1, "")
+    text = f"{difference.value * scale:+.2f}{unit}"
+    if difference.low is not None and difference.high is not None:
+        text += f" [{difference.low * scale:+.2f}, {difference.high * scale:+.2f}]"
+    return [*cells, text, "" if difference.p is None else f"{difference.p:.3f}"]

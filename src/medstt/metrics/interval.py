@@ -14,7 +14,7 @@ import numpy.typing as npt
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 _CHUNK = 100
-FEWEST_CLUSTERS = 8  # below this, resampling speakers says little: utterances are resampled instead
+FEWEST_CLUSTERS = 20  # below this, resampling speakers says little: utterances are resampled instead
 
 
 def cluster_rows(counts: Counts, labels: Sequence[str]) -> Counts:
