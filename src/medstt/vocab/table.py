@@ -89,7 +89,7 @@ def check_header(path: Path, header: list[str]) -> None:
 def language_of(path: Path) -> Language | None:
     """Read a table's language from the folder it lies in (``en/`` or ``de/``); None elsewhere."""
     name = path.parent.name
-    return cast(Language, name) if name in LANGUAGES else None
+    return name if name in LANGUAGES else None
 
 
 def _split(cell: str) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ def read_terms(
         term = Term(
             text=text,
             kind=cast(Kind, kind),
-            language=cast(Language, chosen),
+            language=chosen,
             spoken=_split(spoken),
             code=code,
             klass=klass,

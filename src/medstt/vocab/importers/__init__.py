@@ -1,0 +1,1 @@
+"""Turning licensed terminologies and a hospital's own lists into vocabulary tables."""
