@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from medstt.version import __version__
+
 if TYPE_CHECKING:
     from medstt.transcriber import TranscribeOptions, Transcriber
     from medstt.values import Document, Hypothesis, Transcript
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "format", "open_transcriber", "stream", "transcribe"]
 
 

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from medstt import __version__
 from medstt.api import admin, dictation, problem, schema, system, transcription, vocabulary
 from medstt.api.admit import Door
 from medstt.api.middleware import Envelope
 from medstt.api.rule import PUBLIC, RULES
 from medstt.errors import MedsttError
 from medstt.service import Settings
+from medstt.version import __version__
 from medstt.work.service import Service
 
 COMMON = (400, 401, 403, 405, 422, 429, 500, 503, 507)

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medstt import __version__
 from medstt.audio import digest_file
 from medstt.errors import MedsttError
 from medstt.export import render
 from medstt.text import format as format_text
 from medstt.transcriber import Transcriber
 from medstt.values import Document, Transcript
+from medstt.version import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,7 @@ def do_task(
 ) -> Iterator[Progress | Rendered]:
     """Yield progress, then what came of the recording; an error becomes part of that, so that the others are done."""
     try:
-        key = make_key(digest_file(task.path), transcriber, options, task.name)
-        if key in done:
+        if done and (key := make_key(digest_file(task.path), transcriber, options, task.name)) in done:
             yield Rendered(task, key, skipped=True)
             return
         with transcriber.open(task.path, task.label) as transcription:

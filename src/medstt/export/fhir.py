@@ -14,10 +14,10 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from medstt import __version__
 from medstt.errors import OptionError
 from medstt.export.clinical import ReportFacts
 from medstt.values import Document, Transcript
+from medstt.version import __version__
 
 IDENTIFIERS = "urn:medstt:dictation"
 PARTICIPANT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
