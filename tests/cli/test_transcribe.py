@@ -207,13 +207,17 @@ def test_full_disk_is_one_line_and_leaves_nothing_half_written(home: Path, tiny_
     program = (
         f"{sys.executable} -m medstt transcribe {tmp_path} --model {tiny_model} --jobs 1 --format json --out {out}"
     )
-    # 8 kB hold the state folder but no result of 1 kB or more beside it.
-    script = f"mount -t tmpfs -o size=8k tmpfs {out} && ({program}; echo code $?; find {out} -name '*.json')"
+    # 8 kB hold the ledger and one result.
+    script = (
+        f"mount -t tmpfs -o size=8k tmpfs {out} && ({program}; echo code $?; find {out} -name '*.*son'; cat {out}/*)"
+    )
     result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True)
     if "code" not in result.stdout:
         pytest.skip(f"cannot mount a small disk here: {result.stderr.strip()}")
-    assert result.stdout == "code 1\n"
-    assert "a.json: the disk is full. Free some space and run again" in result.stderr
+    code, found, content = result.stdout.split("\n", 2)
+    assert (code, found) == ("code 1", str(out / "a.json"))
+    assert json.loads(content)["source"] == str(tmp_path / "a.flac")
+    assert "b.json: the disk is full. Free some space and run again" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -1,4 +1,4 @@
-"""A complete Whisper folder of 200 kB with random weights: it says a few syllables, whatever was said. Needs no torch."""
+"""A complete Whisper folder of 200 kB, random weights: it says some syllables, whatever was said. Needs no torch."""
 
 from __future__ import annotations
 

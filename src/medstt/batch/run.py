@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -25,6 +27,7 @@ from medstt.transcriber import Transcriber
 # Opens a transcriber with so many replicas of its engine; must be picklable (a function or a partial of one).
 OpenTranscriber = Callable[[int], Transcriber]
 Results = Generator["Progress | Rendered"]
+SHORT_BYTES = 1 << 18  # 8 s as wav, a minute and a half as opus
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,17 @@ def _run_here(
     tasks: Sequence[Task], open_transcriber: OpenTranscriber, options: WriteOptions, done: frozenset[str], jobs: int
 ) -> Results:
     if tasks:
-        transcriber = open_transcriber(jobs)
+        transcriber = open_transcriber(1 if _is_short(tasks) else jobs)
         for task in tasks:
             yield from do_task(transcriber, task, options, done)
+
+
+def _is_short(tasks: Sequence[Task]) -> bool:
+    """Tell whether loading more than one engine would take longer than it saves."""
+    try:
+        return len(tasks) == 1 and tasks[0].path.stat().st_size < SHORT_BYTES
+    except OSError:
+        return True
 
 
 @dataclass(slots=True)
@@ -151,9 +162,23 @@ def _start_worker(open_transcriber: OpenTranscriber, options: WriteOptions, done
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(theirs, open_transcriber, options, done), daemon=True)
-    process.start()
+    with _interrupts_ignored():
+        process.start()
     theirs.close()
     return _Worker(process, ours)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C meanwhile, which a process started now inherits: it is the parent's business."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _bury(worker: _Worker) -> Iterator[Rendered]:
@@ -171,7 +196,6 @@ def _work(
     connection: Connection, open_transcriber: OpenTranscriber, options: WriteOptions, done: frozenset[str]
 ) -> None:
     """Be a worker: load the model, say so, then do tasks until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     try:
         transcriber = open_transcriber(1)
     except MedsttError as error:

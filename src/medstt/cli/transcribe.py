@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medstt.cli.app import EXIT_FAILED, EXIT_STOPPED
+
 if TYPE_CHECKING:
     from medstt.batch import Outcome, OutputFolder, Recording, WriteOptions
     from medstt.transcriber import Transcriber
@@ -65,11 +67,13 @@ def transcribe(
         if out is None:
             _check_terminal_output(options, len(recordings))
         folder = stack.enter_context(OutputFolder(out)) if out is not None else None
-        problems += _run(recordings, opener, options, folder, workers)
-    for problem in problems:
+        found, stopped = _run(recordings, opener, options, folder, workers)
+    for problem in problems + found:
         print(f"medstt: {problem}", file=sys.stderr)
-    if problems:
-        raise typer.Exit(1)
+    if stopped:
+        raise typer.Exit(EXIT_STOPPED)
+    if problems or found:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def check_language(language: str) -> str | None:
@@ -144,13 +148,14 @@ def _run(
     options: WriteOptions,
     folder: OutputFolder | None,
     workers: int,
-) -> list[str]:
-    """Run the batch, show it, and return one line per problem."""
+) -> tuple[list[str], bool]:
+    """Run the batch and show it; return one line per problem, and whether Ctrl-C stopped it."""
     from medstt.batch import Progress, run_batch
     from medstt.cli.progress import BatchDisplay
     from medstt.errors import ResourceError
 
     problems: list[str] = []
+    stopped = False
     printer = _Printer(options.formats[0], len(recordings)) if folder is None else None
     events = run_batch(recordings, opener, options, folder, workers)
     with BatchDisplay(recordings) as display, contextlib.closing(events):
@@ -167,10 +172,11 @@ def _run(
         except ResourceError as error:
             problems.append(str(error))
         except KeyboardInterrupt:
+            stopped = True
             problems.append("Stopped. Run the same command again to continue" if folder else "Stopped")
     if folder is not None or len(recordings) > 1:
         display.summarise()
-    return problems
+    return problems, stopped
 
 
 class _Printer:
