@@ -6,6 +6,7 @@ Knows nothing of what is inside a recording.
 from __future__ import annotations
 
 import glob
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[Inp
     for argument in arguments:
         recordings = list(_expand(argument))
         if not recordings:
-            kind = "holds no recording" if Path(argument).is_dir() else "matches no file"
+            kind = "holds no recording" if os.path.isdir(argument) else "matches no file"
             errors.append(InputError(f"{argument}: {kind}", f"Known suffixes: {' '.join(sorted(SUFFIXES))}"))
         for recording in recordings:
             found.setdefault(recording.source, recording)
@@ -50,13 +51,13 @@ def find_recordings(arguments: Sequence[str]) -> tuple[list[Recording], list[Inp
 
 def _expand(argument: str) -> Iterator[Recording]:
     path = Path(argument)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, it does not raise where the folder above may not be entered
         yield from _below(path)
-    elif path.exists() or not glob.has_magic(argument):
+    elif os.path.exists(path) or not glob.has_magic(argument):
         yield _recording(path)
     else:
         for match in sorted(glob.glob(argument, recursive=True)):
-            if Path(match).is_dir():
+            if os.path.isdir(match):
                 yield from _below(Path(match))
             else:
                 yield _recording(Path(match))
@@ -66,7 +67,7 @@ def _below(folder: Path) -> Iterator[Recording]:
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in place.parts)
-        if path.suffix.lower() in SUFFIXES and not hidden and path.is_file():
+        if path.suffix.lower() in SUFFIXES and not hidden and os.path.isfile(path):
             yield _recording(path, place)
 
 
