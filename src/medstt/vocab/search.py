@@ -17,7 +17,7 @@ from medstt.vocab.phonetic import sound
 from medstt.vocab.term import How, Match, Term
 
 SPELLING_SCORE = 98.0
-SOUND_FLOOR = 55.0  # an equal sound code counts only if the letters are this close as well
+SOUND_FLOOR = 45.0  # an equal sound code counts only if the letters are this close as well
 FUZZY_FLOOR = 70.0
 
 

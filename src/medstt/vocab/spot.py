@@ -112,8 +112,11 @@ class Spotter:
                     continue
                 start, end = found[index][0], found[index + len(words) - 1][1]
                 written = text[start:end]
+                closed = text[end : end + 1] == "."
                 fitting = [term for term in terms if term.kind in kinds and _case_fits(term, written, how)]
                 if fitting:
+                    if closed and fitting[0].text.endswith("."):  # the point belongs to "Z.n."
+                        end, written = end + 1, written + "."
                     return Mention(start, end, fitting[0], written, how, tuple(fitting[1:])), len(words)
         return None, 1
 
