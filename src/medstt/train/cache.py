@@ -86,12 +86,17 @@ def open_cache(
     chunks = [(folder / f"{start // CHUNK:05d}", rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
     missing = [chunk for chunk in chunks if not chunk[0].with_suffix(".npz").exists()]
     failed: dict[str, str] = {}
-    if missing:
+    if missing and jobs == 1:
+        for done, (path, part) in enumerate(missing, 1):
+            failed |= _chunk(manifest, part, path, n_mels)
+            progress(done, len(missing))
+    elif missing:
         with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
             waiting = [pool.submit(_chunk, manifest, part, path, n_mels) for path, part in missing]
             for done, future in enumerate(as_completed(waiting), 1):
                 failed |= future.result()
                 progress(done, len(missing))
+    if missing:
         (folder / "source.json").write_text(json.dumps({"manifest": str(manifest), "failed": failed}, indent=1))
     if failed:
         first, reason = next(iter(failed.items()))

@@ -125,24 +125,30 @@ def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Tra
     return Trainer(model, recipe, places.run, teacher), tokenizer
 
 
+def make_sampler(
+    recipe: Recipe, places: Places, tokenizer: WhisperTokenizerFast, caches: Sequence[tuple[FeatureCache, float]]
+) -> Sampler:
+    """Return what draws a recipe's batches."""
+    noises = tuple(
+        cache.features(index)
+        for cache, _ in open_caches(recipe.noise, places, N_MELS, 1)
+        for index in range(len(cache.utterances))
+    )
+    return Sampler(
+        [cache for cache, _ in caches], [weight for _, weight in caches], tokenizer,
+        Augment(AugmentOptions(strength=recipe.augment), noises),
+        BatchOptions(recipe.frames, recipe.joined, empty=recipe.empty, augment_from=recipe.augment_from),
+        recipe.seed, recipe.short_first,
+    )  # fmt: skip
+
+
 def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int) -> None:
     """Run one of the recipe's processes to the last step."""
     if recipe.processes > 1:
         store = dist.FileStore(str(places.run / "rendezvous"), recipe.processes)
         dist.init_process_group("gloo", store=store, rank=rank, world_size=recipe.processes)
     trainer, tokenizer = open_trainer(recipe, places, base)
-    caches = open_caches(recipe.train, places, N_MELS, 1)
-    noises = tuple(
-        cache.features(index)
-        for cache, _ in open_caches(recipe.noise, places, N_MELS, 1)
-        for index in range(len(cache.utterances))
-    )
-    sampler = Sampler(
-        [cache for cache, _ in caches], [weight for _, weight in caches], tokenizer,
-        Augment(AugmentOptions(strength=recipe.augment), noises),
-        BatchOptions(recipe.frames, recipe.joined, empty=recipe.empty, augment_from=recipe.augment_from),
-        recipe.seed, recipe.short_first,
-    )  # fmt: skip
+    sampler = make_sampler(recipe, places, tokenizer, open_caches(recipe.train, places, N_MELS, 1))
     devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
 
     def evaluate() -> dict[str, float]:
