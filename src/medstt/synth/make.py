@@ -99,6 +99,7 @@ def make_shard(studio: Studio, number: int, lines: Sequence[Line]) -> float:
                         "tier": line.voice.tier,
                         "voice": line.voice.id,
                         "source": line.sentence.source,
+                        "consent": "not needed",
                         **changes,
                     },
                 )
