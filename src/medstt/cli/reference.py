@@ -37,7 +37,7 @@ def _describe(title: str, command: Any, level: str, summary: str) -> str:
     context = typer.Context(command, info_name=title)
     usage = " ".join([title, *command.collect_usage_pieces(context)])
     lines = [f"{level} {title}", "", inspect.cleandoc(command.help or summary), "", f"    {usage}", ""]
-    records = [item.get_help_record(context) for item in command.params]
+    records = [item.get_help_record(context) for item in command.params if "completion" not in item.name]
     rows = [f"| `{_cell(record[0])}` | {_cell(record[1])} |" for record in records if record]
     return "\n".join([*lines, "| | |", "|---|---|", *rows, ""] if rows else lines)
 
