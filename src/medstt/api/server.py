@@ -60,26 +60,29 @@ def _protocol(header_s: float) -> type[H11Protocol]:
     return DeadlineProtocol
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says where it listens once it does, and that it drains before it stops."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, service: Service, host: str) -> None:
         super().__init__(config)
         self._application, self._service, self._host = app, service, host
+        self.port: int | None = None
 
     async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Open the sockets and log the port."""
         await super().startup(sockets)
         if self.started:
-            port = self.servers[0].sockets[0].getsockname()[1]
-            self._service.log.event("listening", host=self._host, port=port)
+            self.port = self.servers[0].sockets[0].getsockname()[1]
+            self._service.log.event("listening", host=self._host, port=self.port)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
+        """Call the process not ready, then stop as usual."""
         self._application.state.draining.set()
         super().handle_exit(sig, frame)
 
 
-def run(app: FastAPI, service: Service, settings: Settings) -> None:
-    """Serve until a signal; then stop accepting, let requests finish, and return."""
+def make_server(app: FastAPI, service: Service, settings: Settings) -> Server:
+    """Return the server; ``run`` serves until a signal, then lets requests finish and returns."""
     logging = copy.deepcopy(uvicorn.config.LOGGING_CONFIG)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging["loggers"][name] = {"handlers": [], "level": "CRITICAL", "propagate": False}
@@ -98,4 +101,4 @@ def run(app: FastAPI, service: Service, settings: Settings) -> None:
         timeout_graceful_shutdown=int(settings.drain_s),
         h11_max_incomplete_event_size=HEADER_BYTES,
     )
-    _Server(config, app, service, settings.host).run()
+    return Server(config, app, service, settings.host)

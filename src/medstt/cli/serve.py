@@ -30,7 +30,7 @@ def serve(
     At the very first start one line shows the admin key; it is not shown again.
     """
     from medstt.api.app import create_app
-    from medstt.api.server import run
+    from medstt.api.server import make_server
     from medstt.service import open_service, read_settings
 
     settings = read_settings(settings_file, host=host, port=port, model=model, workers=workers)
@@ -42,6 +42,6 @@ def serve(
         if settings.preload:
             service.preload()
         service.start()
-        run(create_app(service, settings), service, settings)
+        make_server(create_app(service, settings), service, settings).run()
     finally:
         service.close()

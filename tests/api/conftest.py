@@ -1,0 +1,125 @@
+"""A real server on loopback with the shipped fake engine, and a tenant of its own for each test."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from medstt.api.app import create_app
+from medstt.api.server import make_server
+from medstt.client import Client
+from medstt.service import Settings, open_service
+from medstt.work.service import Service
+
+
+@dataclass
+class Live:
+    url: str
+    service: Service
+    settings: Settings
+
+    def key(self, tenant: str, role: str = "admin", **options: object) -> str:
+        return self.service.store.keys.issue(tenant, f"{role} of {tenant}", role, **options)  # type: ignore[arg-type]
+
+    def http(self, key: str | None) -> httpx.Client:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120)
+
+
+def make_wav(seconds: float = 2.0) -> bytes:
+    """A voice-like sound: harmonics of 150 Hz that swell and fade, quiet at both ends."""
+    t = np.arange(int(seconds * 16000)) / 16000
+    tone = sum(np.sin(2 * np.pi * 150 * n * t) / n for n in range(1, 12))
+    loud = np.clip(np.sin(np.pi * t / seconds), 0, 1) * (0.6 + 0.4 * np.sin(2 * np.pi * 4 * t))
+    samples = (tone * loud * 6000).astype("<i2")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(samples.tobytes())
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def wav() -> bytes:
+    return make_wav()
+
+
+def serve(settings: Settings) -> Iterator[Live]:
+    service = open_service(settings)
+    server = make_server(create_app(service, settings), service, settings)
+    service.start()
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    end = time.monotonic() + 120
+    while server.port is None and time.monotonic() < end:
+        thread.join(0.02)
+    try:
+        yield Live(f"http://127.0.0.1:{server.port}", service, settings)
+    finally:
+        server.should_exit = True
+        thread.join()
+        service.close()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    home: Path = tmp_path_factory.mktemp("home")
+    yield from serve(
+        Settings(
+            home=home,
+            engine="fake",
+            port=0,
+            workers=1,
+            decoders=1,
+            poll_s=0.1,
+            max_upload_mb=8,
+            max_audio_minutes=2,
+            header_s=1.0,
+            body_s=1.0,
+            requests_per_minute=100_000,
+            failures_per_minute=100_000,
+            log_level="error",
+            drain_s=5,
+        )
+    )
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def http(live: Live, tenant: str) -> Iterator[httpx.Client]:
+    with live.http(live.key(tenant)) as client:
+        yield client
+
+
+@pytest.fixture
+def client(live: Live, tenant: str) -> Iterator[Client]:
+    with Client(live.url, live.key(tenant), timeout_s=120) as client:
+        yield client
+
+
+@pytest.fixture
+def ready(client: Client, wav: bytes) -> Callable[..., str]:
+    """Create a dictation, wait until it is ready, return its id."""
+
+    def make(**fields: str) -> str:
+        made = client.wait(client.create(wav, **fields).id)
+        assert made.status == "ready", made.failure
+        return made.id
+
+    return make
