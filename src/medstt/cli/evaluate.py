@@ -79,7 +79,7 @@ def evaluate(
     if manifest is not None:
         tasks = [_manifest_task(manifest, split)]
     else:
-        tasks = [_benchmark_task(name, settings.home, _given(sets or []), texts) for name in benchmark or []]
+        tasks = [benchmark_task(name, settings.home, given_sets(sets or []), texts) for name in benchmark or []]
     failed = 0
     for task in tasks:
         folder = _run_folder(task, system, opened, settings.home, out, sample, several=len(tasks) > 1)
@@ -106,7 +106,8 @@ def _manifest_task(path: Path, split: str | None) -> Task:
     return Task("-".join(part for part in (path.parent.name, path.stem, split) if part), items, about)
 
 
-def _given(sets: list[str]) -> dict[str, Path]:
+def given_sets(sets: list[str]) -> dict[str, Path]:
+    """Read NAME=FILE options; raises OptionError."""
     from medstt.errors import OptionError
 
     given = {}
@@ -118,7 +119,8 @@ def _given(sets: list[str]) -> dict[str, Path]:
     return given
 
 
-def _benchmark_task(name: str, home: Path, given: dict[str, Path], texts: Path | None) -> Task:
+def benchmark_task(name: str, home: Path, given: dict[str, Path], texts: Path | None) -> Task:
+    """Return a benchmark's utterances as a task, making their speech if it is not there."""
     from medstt.cli.transcribe import usable_cores
     from medstt.evaluate.benchmark import Place, find_benchmark, open_benchmark, read_benchmark
 
@@ -171,6 +173,18 @@ def _evaluate(
     return int(summary.document["failed"])
 
 
+def evaluate_task(task: Task, name: str, home: Path, jobs: int) -> Path:
+    """Run and score a system by name on one task, as far as that is not done; returns the run's folder."""
+    from medstt.evaluate.run import create_run
+    from medstt.evaluate.system import SystemOptions, open_system
+
+    system = open_system(name, SystemOptions(home=home))
+    run = create_run(_run_folder(task, name, system, home, None, None, several=False), system, task.items, task.about)
+    _transcribe(run, system, jobs, None)
+    score_run(run, ())
+    return run.folder
+
+
 def _slug(*parts: object) -> str:
     text = "-".join(str(part) for part in parts if part)
     return re.sub(r"[^\w.@-]+", "-", text).strip("-")[-120:]
@@ -217,16 +231,23 @@ def _progress(total: int, done: int) -> Iterator[Callable[[Answer], None]]:
         yield advance
 
 
-def _finish(run: Run, layers: tuple[Path, ...], as_json: bool) -> Summary:
+def score_run(run: Run, layers: tuple[Path, ...]) -> Summary:
+    """Score a run's transcripts and write the scores into its folder."""
     from medstt.evaluate.lexicon import open_spotter
     from medstt.evaluate.score import Scorer, score_items
     from medstt.evaluate.summary import summarise, write_summary
-    from medstt.evaluate.text import headline
 
     spot, digests = open_spotter(layers)
     scored = score_items(run.items, run.answers(), Scorer(spot))
     summary = summarise(run, scored, {"lexicon": digests})
     write_summary(run, summary, scored)
+    return summary
+
+
+def _finish(run: Run, layers: tuple[Path, ...], as_json: bool) -> Summary:
+    from medstt.evaluate.text import headline
+
+    summary = score_run(run, layers)
     if as_json:
         print(json.dumps(summary.document, indent=1, ensure_ascii=False))
     else:
