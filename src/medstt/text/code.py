@@ -13,8 +13,10 @@ from medstt.text.pack import Pack
 
 Found = tuple[Item, int] | None
 SPINE = {"c": 8, "t": 12, "th": 12, "d": 12, "l": 5, "s": 5}
+LAST = {"c": 7, "t": 12, "th": 12, "d": 12, "l": 5, "s": 9}
 SPINE_ORDER = "ctdls"
 LEVEL = re.compile(r"^(c|th?|d|l|s)(\d{1,2})$")
+SEGMENT = re.compile(r"^(c|th?|l)(\d{1,2})[-–](?:(c|th?|l|s)?(\d{1,2}))$")
 SPINE_WORDS = ("lwk", "bwk", "hwk")
 TNM_MERGED = re.compile(r"^(yp|yc|[pc])?([tnm])$")
 TNM_WRITTEN = re.compile(r"^(yp|yc|[pcryua])?([tnm])([0-4x]|is)([a-d]|mi)?$")
@@ -43,9 +45,24 @@ def _read(items: list[Item], start: int, pack: Pack) -> Found:
     low = items[start].low
     if low in pack.letters:
         return _alphabet(items, start, pack) or (_letters(items, start, pack) if len(low) == 1 else None)
+    segment = SEGMENT.match(low)
+    if segment:
+        return _segment(items, start, segment)
     if len(low) > 3 or not low[0].isalpha():
         return None
     return _tnm(items, start) or _spine(items, start, pack) or _letters(items, start, pack)
+
+
+def _segment(items: list[Item], start: int, found: re.Match[str]) -> Found:
+    """ "C5-6" and "L5-S1", written by a recogniser: one segment of two neighbours."""
+    upper, lower = int(found.group(2)), int(found.group(4))
+    below = found.group(3) is None and lower == upper + 1
+    crossing = found.group(3) not in (None, found.group(1)) and lower == 1 and upper >= 5
+    if not 1 <= upper <= SPINE[found.group(1)] or not (below or crossing):
+        return None
+    name = _spine_name(found.group(1), upper)
+    tail = _spine_name(found.group(3), lower) if found.group(3) else str(lower)
+    return written([items[start]], f"{name}/{tail}", "vertebral-level"), start + 1
 
 
 def _value(items: list[Item], index: int, most: int) -> int | None:
@@ -133,13 +150,12 @@ def _spine(items: list[Item], start: int, pack: Pack) -> Found:
         return _pair_level(items, start)
     letter, value, end = first
     name = _spine_name(letter, value)
-    sign, place = _joint(items, end, pack)
+    sign, place = _joint(items, start, end, pack)
     second = _level(items, place)
     if second and _below(first, second) and (sign or _may_touch(first, second)):
-        rule = "vertebral-level"
-        return written(
-            items[start : second[2]], f"{name}{sign or '/'}{_spine_name(second[0], second[1])}", rule
-        ), second[2]
+        join = "/" if not sign or (first[0] != second[0] and _may_touch(first, second)) else sign
+        text = f"{name}{join}{_spine_name(second[0], second[1])}"
+        return written(items[start : second[2]], text, "vertebral-level"), second[2]
     number = _value(items, place, SPINE[letter])
     if (
         number
@@ -147,7 +163,8 @@ def _spine(items: list[Item], start: int, pack: Pack) -> Found:
         and end == start + 2
         and not _unit_after(items, place + 1, pack)
     ):
-        return written(items[start : place + 1], f"{name}{sign or '/'}{number}", "vertebral-level"), place + 1
+        join = "/" if not sign or number == value + 1 else sign
+        return written(items[start : place + 1], f"{name}{join}{number}", "vertebral-level"), place + 1
     if end == start + 1 and not (second and sign):
         return None
     return written(items[start:end], name, "code"), end
@@ -174,13 +191,13 @@ def _spine_name(letter: str, value: int) -> str:
     return f"{'Th' if letter == 'th' else letter.upper()}{value}"
 
 
-def _joint(items: list[Item], index: int, pack: Pack) -> tuple[str, int]:
+def _joint(items: list[Item], start: int, index: int, pack: Pack) -> tuple[str, int]:
     """The sign between two levels and the index after it; nothing where they touch."""
     low = low_at(items, index)
     if low in ("/", "slash"):
         return "/", index + 1
     if low in ("-", "–") or (
-        low in pack.sets["range"] and word_at(items, index - 3) not in pack.sets["range_not_after"]
+        low in pack.sets["range"] and word_at(items, start - 1) not in pack.sets["range_not_after"]
     ):
         return "-", index + 1
     return "", index
@@ -196,7 +213,7 @@ def _may_touch(first: tuple[str, int, int], second: tuple[str, int, int]) -> boo
     """Tell whether two levels side by side are one segment: neighbours, but neither heart sounds nor MRI weightings."""
     if first[0] == second[0]:
         return second[1] == first[1] + 1 and not (first[0] in ("s", "t") and first[1] == 1)
-    return second[1] == 1 and first[1] >= 4
+    return second[1] == 1 and first[1] >= LAST[first[0]]
 
 
 def _unit_after(items: list[Item], index: int, pack: Pack) -> bool:
@@ -234,7 +251,7 @@ def _letters(items: list[Item], start: int, pack: Pack) -> Found:
         end = after
     if not letters:
         return _short(items, start, pack)
-    if start and items[start - 1].kind == "num" and _unit_after(items, start, pack):
+    if start and items[start - 1].kind == "num" and not items[start - 1].weak and _unit_after(items, start, pack):
         return None
     if items[start].low == "x" and low_at(items, start + 1) in ("ray", "rays"):
         return written(items[start : start + 2], f"x-{items[start + 1].low}", "letters"), start + 2
@@ -300,7 +317,7 @@ def _letter_number(items: list[Item], start: int, pack: Pack) -> Found:
     value = _value(items, start + 1, 99)
     if value is None or low in NO_CODE[pack.language] or _unit_after(items, start + 2, pack):
         return _single(items, start, pack)
-    if start and items[start - 1].kind == "num" and _unit_after(items, start, pack):
+    if start and items[start - 1].kind == "num" and not items[start - 1].weak and _unit_after(items, start, pack):
         return None
     if low == "q":
         return None

@@ -28,6 +28,7 @@ GLUE = {
     "'s": "l",
 }
 LATER_WINDOW = 60
+JOINTS = ("hyphen", "bindestrich")
 PUNCTUATION = (".", ",", ":", ";", "?", "!")
 
 
@@ -53,8 +54,12 @@ def read_commands(items: list[Item], pack: Pack, auto_texts: Phrases[str]) -> li
 def _is_command(items: list[Item], start: int, end: int, command: Command, pack: Pack) -> bool:
     """Decide by the neighbours whether the phrase is a command or ordinary words."""
     before, after = low_at(items, start - 1), low_at(items, end)
+    if low_at(items, start - 2) in JOINTS:
+        before = f"{low_at(items, start - 3)}-{before}"
     pair = f"{after} {low_at(items, end + 1)}"
     if pair in command.noun_before:
+        return False
+    if command.write == "." and items[start].low == "punkt" and low_at(items, end + 1) == "uhr":
         return False
     first = starts_sentence(items, start)
     if first and start < len(items) and after in command.start_before:
@@ -67,9 +72,24 @@ def _is_command(items: list[Item], start: int, end: int, command: Command, pack:
         and after not in ("cancer", "carcinoma", "polyps", "polyp")
     ):
         return after != "colon" or before != "the"
-    if not first and after == items[start].low and end == start + 1 and before not in ("", "colon"):
+    if after == items[start].low and end == start + 1 and command.before and before != after:
         return False
+    if (
+        before == items[start].low
+        and end == start + 1
+        and command.before
+        and not _follows_heading(items, start - 1, pack)
+    ):
+        return True
     ends = closes(items, end) or pack.commands.match(items, end) is not None
+    if command.write == ":" and first and _literal(items, end):
+        return False
+    if before in pack.sets["period_adjectives"] and low_at(items, start - 2) in pack.sets["determiners"]:
+        return False
+    if not first and not ends and _in_noun_phrase(items, start, command, pack):
+        return False
+    if before in ("a", "an") and low_at(items, start - 2) and items[start - 2].kind == "num":
+        return True
     if not first and (before in command.after or (before + "-" in command.after and not ends)):
         return False
     if after in command.before or (after + "-" in command.before and not ends):
@@ -77,6 +97,23 @@ def _is_command(items: list[Item], start: int, end: int, command: Command, pack:
     if command.write in ("cap", "caps", "lower"):
         return word_at(items, end) != ""
     return True
+
+
+def _literal(items: list[Item], index: int) -> bool:
+    """Tell whether the recogniser wrote a mark at ``index``."""
+    return index < len(items) and items[index].kind == "mark" and items[index].origin == "words"
+
+
+def _in_noun_phrase(items: list[Item], start: int, command: Command, pack: Pack) -> bool:
+    """Tell "der linke Absatz", "a virtual colon examination": determiner, adjective, then the word itself."""
+    if not command.before or low_at(items, start - 2) not in pack.sets["determiners"]:
+        return False
+    middle = items[start - 1]
+    return (
+        middle.kind == "word"
+        and middle.low not in pack.sets["no_adjective"]
+        and (middle.text.islower() if pack.language == "de" else command.write == ":")
+    )
 
 
 def _comes_later(items: list[Item], end: int, command: Command) -> bool:

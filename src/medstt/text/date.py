@@ -33,6 +33,7 @@ NOT_CLOCK = (
     "creatinine",
     "level",
 )
+DOTTED_DATE = re.compile(r"^(\d{1,2})\.(\d{1,2})\.(\d{4}|\d{2})$")
 DOTTED_TIME = re.compile(r"^([01]?\d|2[0-4])\.([0-5]\d)$")
 MERIDIEM = {"am": "AM", "a.m.": "AM", "a.m": "AM", "pm": "PM", "p.m.": "PM", "p.m": "PM"}
 
@@ -182,6 +183,10 @@ def _is_clock(items: list[Item], start: int, minute: int, pack: Pack) -> bool:
 def _german(items: list[Item], start: int, pack: Pack) -> Found:
     item = items[start]
     if item.kind == "word":
+        day = DOTTED_DATE.match(item.low)
+        if day and 1 <= int(day.group(1)) <= 31 and 1 <= int(day.group(2)) <= 12:
+            text = f"{int(day.group(1)):02d}.{int(day.group(2)):02d}.{day.group(3)}"
+            return (written([item], text, "date"), start + 1) if text != item.text else None
         dotted = DOTTED_TIME.match(item.low) if word_at(items, start + 1) == "uhr" else None
         if dotted is None:
             return None
@@ -264,9 +269,10 @@ def _uhr(items: list[Item], start: int, pack: Pack) -> Found:
     if number is None or not 0 <= number.whole <= 24:
         return None
     until = items[start + 2].number if start + 2 < len(items) and word_at(items, start + 1) == "bis" else None
-    if until is not None and word_at(items, start + 3) == "uhr" and number.whole < until.whole <= 24:
-        if word_at(items, start - 1) != "von" and (start + 4 >= len(items) or items[start + 4].kind != "num"):
-            return written(items[start : start + 4], f"{number.whole}-{until.whole} Uhr", "time"), start + 4
+    whole = start + 4 >= len(items) or items[start + 4].kind != "num"
+    hours = until is not None and whole and word_at(items, start + 3) == "uhr" and word_at(items, start - 1) != "von"
+    if until is not None and hours and number.whole < until.whole <= 24:
+        return written(items[start : start + 4], f"{number.whole}-{until.whole} Uhr", "time"), start + 4
     if word_at(items, start + 1) != "uhr":
         return None
     hour = str(number.whole)

@@ -172,6 +172,8 @@ def _decimal(items: list[Item], start: int) -> tuple[Item, int] | None:
             return None
         whole, end = str(found[0]), found[1]
         if len(run) > 1 and _at(items, run_end) == "point":
+            if len(_at(items, start - 1)) == 1 and _at(items, start - 1) != "a":
+                return _make(items, start, start + 1, Number(run[0]))
             whole, end = run, run_end
         elif _at(items, end) != "point":
             pair = _second(items, found[0], end)

@@ -117,18 +117,12 @@ def _sides(text: str, spans: Sequence[Span], words: Sequence[str], pack: Pack) -
 
 def _abbreviations(spans: Sequence[Span], words: Sequence[str], pack: Pack, lexicon: Lexicon) -> Iterator[Flag]:
     """Capital abbreviations that neither the lexicon nor the pack knows."""
-    known = set(pack.case.values())
     for span, word in zip(spans, words, strict=True):
-        if ABBREVIATION.match(word) and not ROMAN.match(word) and word not in known and "caps" not in span.rule:
-            if span.origin == "words" and not lexicon.find(word):
-                yield Flag(
-                    span.start,
-                    span.end,
-                    "unknown_abbreviation",
-                    f"{word!r} is not a known abbreviation.",
-                    "info",
-                    span.words,
-                )
+        if not ABBREVIATION.match(word) or ROMAN.match(word) or word in pack.written or "caps" in span.rule:
+            continue
+        if span.origin == "words" and not lexicon.find(word):
+            message = f"{word!r} is not a known abbreviation."
+            yield Flag(span.start, span.end, "unknown_abbreviation", message, "info", span.words)
 
 
 def _doses(spans: Sequence[Span], words: Sequence[str], drugs: Sequence[Mention], style: Style) -> Iterator[Flag]:
@@ -172,5 +166,6 @@ def _twins(
             message = f"Another reading has {named[0]!r} instead of {mention.text!r}."
             yield Flag(start, end, "look_alike", message, "critical", used)
         elif weakest < style.doubt_below:
-            message = f"{mention.text!r} was heard with confidence {weakest:.2f}; it is easily taken for {twins[0].term.text!r}."
+            twin = twins[0].term.text
+            message = f"{mention.text!r} was heard with confidence {weakest:.2f}; it is easily taken for {twin!r}."
             yield Flag(start, end, "look_alike", message, "warning", used)

@@ -22,12 +22,12 @@ from medstt.text.pack import Pack, load_pack
 from medstt.text.quantity import read_quantities
 from medstt.text.relation import read_relations
 from medstt.text.section import lay_out_plain, lay_out_template
+from medstt.text.spelling import read_spelling
 from medstt.text.style import STYLES, Style
 from medstt.text.template import TemplateBook, expand_auto_text, load_templates
 from medstt.text.token import tokenise, word_texts
 from medstt.values import LANGUAGES, Document, Flag, Language, Transcript
 from medstt.vocab.lexicon import Lexicon, load_lexicon
-
 
 BRAND_LETTERS = 4  # shorter brands may be ordinary words
 
@@ -84,7 +84,8 @@ class Formatter:
         items = read_codes(items, self.pack)
         items = read_relations(items, self.pack)
         items = read_labels(items, self.pack)
-        return read_quantities(items, self.pack, self.style)
+        items = read_quantities(items, self.pack, self.style)
+        return read_spelling(items, self.pack, self.lexicon) if self.style.house_spelling else items
 
     def _expand(self, missing: list[str], name: str, act: Item) -> list[Item]:
         """The items of an auto-text: its lines as they are, all pointing to the words of the command."""

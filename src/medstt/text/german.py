@@ -15,7 +15,17 @@ UNITS = (
 )
 TENS = {w: n * 10 for n, w in enumerate("zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split(), 2)}
 ONE_FORMS = ("ein", "eine", "einen", "einer", "einem", "eines")
-FRACTIONS = {"halb": 2, "halbe": 2, "halben": 2, "drittel": 3, "viertel": 4, "fünftel": 5, "achtel": 8, "zehntel": 10}
+FRACTIONS = {
+    "halb": 2,
+    "halbe": 2,
+    "halben": 2,
+    "drittel": 3,
+    "viertel": 4,
+    "fünftel": 5,
+    "achtel": 8,
+    "zehntel": 10,
+    "sechstel": 6,
+}
 MIXED = ("einhalb", "eineinhalb", "einundeinhalb", "anderthalb", "anderthalbe", "eineinviertel", "eindreiviertel")
 
 
@@ -90,6 +100,13 @@ def parse_number(items: list[Item], start: int) -> tuple[Item, int] | None:
     if items[start].kind != "word":
         return None
     low = items[start].low
+    if low == "acht" and (
+        _at(items, start + 1) in ("geben", "gibt", "gegeben", "lassen", "gelassen", "nehmen")
+        or _at(items, start - 1) == "außer"
+    ):
+        return None
+    if low == "sieben" and start > 0 and _at(items, start - 1) in ("urin", "harn"):
+        return None
     if low in ONE_FORMS:
         return _one(items, start)
     mixed = _mixed(low)
@@ -206,7 +223,7 @@ def _fraction(items: list[Item], start: int) -> tuple[Item, int] | None:
     if low in ("halbe", "halben"):
         return _make(items, start, start + 1, Number("1/2", "fraction"), weak=True)
     value, part = cardinal(low), _at(items, start + 1)
-    parts = ("drittel", "viertel", "fünftel", "achtel", "zehntel")
+    parts = ("drittel", "viertel", "fünftel", "sechstel", "achtel", "zehntel")
     clock = part == "viertel" and value != 1 and _at(items, start + 2) in ("nach", "vor")
     if value and value < 10 and part in parts and not clock:
         return _make(items, start, start + 2, Number(f"{value}/{FRACTIONS[part]}", "fraction"))

@@ -5,6 +5,7 @@ Knows nothing of units.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from medstt.text.context import closes, low_at, word_at, words_after, words_before
@@ -15,6 +16,10 @@ Found = tuple[list[Item], int] | None
 ROMAN = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "XIII")
 AND = {"en": ("and", "or", "to", "through", ",", "&"), "de": ("und", "oder", "bis", ",")}
 STAGE_WINDOW = 14
+STAGE_PAGE = 60
+ARABIC_STEMS = ("niereninsuff", "nierenerkr", "nierenkrank")
+ROMAN_STEMS = ("karzinom", "carcinom", "carcinoma", "lymphom", "melanom", "sarkom", "sarcoma", "krebs")
+STAGED = re.compile(r"^([1-4])([a-d])$")
 
 
 def read_labels(items: list[Item], pack: Pack) -> list[Item]:
@@ -22,7 +27,10 @@ def read_labels(items: list[Item], pack: Pack) -> list[Item]:
     result: list[Item] = []
     position = 0
     while position < len(items):
-        found = _read(items, position, pack) if items[position].kind == "num" else None
+        item = items[position]
+        found = _read(items, position, pack) if item.kind == "num" else None
+        if item.kind == "word" and (staged := STAGED.match(item.low)):
+            found = _staged(items, position, staged.group(1), staged.group(2), pack)
         if found is None:
             result.append(items[position])
             position += 1
@@ -146,23 +154,14 @@ def _roman_list(items: list[Item], start: int, pack: Pack) -> Found:
 
 def _stage(items: list[Item], start: int, pack: Pack) -> Found:
     """Roman for cancer stages, Arabic for kidneys, ulcers, lungs; a letter joins either."""
-    around = words_before(items, start, STAGE_WINDOW) + words_after(items, start, STAGE_WINDOW)
-    arabic = any(
-        word in pack.sets["stage_arabic"] or any(stem in word for stem in ("niereninsuff", "nierenerkr"))
-        for word in around
-    )
-    stems = pack.sets.get("stem_roman", frozenset(("carcinoma", "cancer", "lymphoma")))
-    roman = any(word in pack.sets["stage_roman"] or any(stem in word for stem in stems) for word in around)
-    nearest_first = words_before(items, start, STAGE_WINDOW)
-    if arabic and roman:
-        roman = _first_of(words_after(items, start, 5) + nearest_first, pack)
+    roman = _speaks_of_cancer(items, start, pack)
     suffix = _suffix(items, start + 1)
     if roman and word_at(items, start + 1) == "a":
         suffix = "a"
     end = start + 1 + bool(suffix)
     text = roman_text(items[start], 4)
     if roman and text:
-        vascular = any(word in ("pavk", "avk", "fontaine") for word in nearest_first)
+        vascular = any(word in ("pavk", "avk", "fontaine") for word in words_before(items, start, STAGE_WINDOW))
         return [written(items[start:end], text + (suffix if vascular else suffix.upper()), "roman")], end
     number = items[start].number
     if suffix and number is not None and number.whole > 0:
@@ -170,12 +169,28 @@ def _stage(items: list[Item], start: int, pack: Pack) -> Found:
     return [replace(items[start], weak=False)], start + 1
 
 
-def _first_of(words: list[str], pack: Pack) -> bool:
-    """Tell whether the nearest telling word speaks of cancer."""
-    for word in words:
-        if word in pack.sets["stage_arabic"]:
+def _staged(items: list[Item], start: int, value: str, letter: str, pack: Pack) -> Found:
+    """ "stage 3B" as it came from a recogniser: the same result as when spoken."""
+    if not pack.stage.match_before(items, start, 3):
+        return None
+    roman = _speaks_of_cancer(items, start, pack)
+    text = ROMAN[int(value)] + letter.upper() if roman else value + letter
+    return (
+        ([written([items[start]], text, "roman" if roman else "stage")], start + 1)
+        if text != items[start].text
+        else None
+    )
+
+
+def _speaks_of_cancer(items: list[Item], start: int, pack: Pack) -> bool:
+    """Decide by the nearest telling word of the sentence, after it first; else of the text before."""
+    sentence = words_after(items, start, 5) + words_before(items, start, STAGE_WINDOW)
+    sentence += words_after(items, start + 5, STAGE_WINDOW - 5)
+    before = [items[place].low for place in range(start - 1, max(-1, start - STAGE_PAGE), -1)]
+    for word in (*sentence, *before):
+        if word in pack.sets["stage_arabic"] or any(stem in word for stem in ARABIC_STEMS):
             return False
-        if word in pack.sets["stage_roman"]:
+        if word in pack.sets["stage_roman"] or any(stem in word for stem in ROMAN_STEMS):
             return True
     return False
 

@@ -6,6 +6,7 @@ Knows nothing of how they are applied.
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -107,6 +108,9 @@ class Pack:
     sets: dict[str, frozenset[str]]
     months: frozenset[str]
     abbreviations: frozenset[str]
+    stems: dict[str, str]
+    written: frozenset[str]
+    spelling: re.Pattern[str] | None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -146,13 +150,15 @@ def load_pack(language: str) -> Pack:
     units = [(row[0], Unit(row[1], row[2])) for row in read_rows(folder / "dictation_unit.tsv", 3)]
     headings = tuple(Heading(row["key"], row["title"], tuple(row["spoken"])) for row in data["heading"])
     months = tuple(data["dates"]["months"])
+    case = {row[0]: row[1] for row in read_rows(folder / "dictation_case.tsv", 2)}
+    stems = {row[0]: row[1] for row in read_rows(folder / "dictation_spelling.tsv", 2)}
     return Pack(
         language=language,
         number=PARSERS[language],
         commands=Phrases(_commands(data["command"])),
         units=Phrases(units),
         per=Phrases([(row[0], row[1]) for row in read_rows(folder / "dictation_per.tsv", 2)]),
-        case={row[0]: row[1] for row in read_rows(folder / "dictation_case.tsv", 2)},
+        case=case,
         letters={row[0]: row[1] for row in read_rows(folder / "dictation_letter.tsv", 2)},
         compare=Phrases([(spoken, row["write"]) for row in data["compare"] for spoken in row["spoken"]]),
         roman=Phrases([(label, True) for label in data["labels"]["roman"]]),
@@ -163,6 +169,9 @@ def load_pack(language: str) -> Pack:
         sets=_sets(data),
         months=frozenset(months),
         abbreviations=frozenset(data["abbreviations"]),
+        stems=stems,
+        written=frozenset(case.values()),
+        spelling=re.compile("|".join(map(re.escape, sorted(stems, key=len, reverse=True)))) if stems else None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from medstt.text.context import closes, low_at, word_at
+from medstt.text.context import closes, low_at, near, word_at
 from medstt.text.date import english_ordinal
 from medstt.text.german import cardinal
 from medstt.text.item import Item, Number, Part, as_word, compound, join_words, written
@@ -143,6 +143,18 @@ def _second_size(items: list[Item], end: int, first: Item, text: str, pack: Pack
         Item("unit", text, text.lower(), items[end - 1].words, "unit"),
         Item("word", "x", "x", items[end].words, "size"),
     ], end + 1
+
+
+def _is_value(items: list[Item], start: int, pack: Pack) -> bool:
+    """Tell a long number that measures something from a record number or a postal code before its town."""
+    if near(items, start, pack.sets["digits_context"], 5) or not items[start].text.isdigit():
+        return False
+    following = items[start + 1] if start + 1 < len(items) else None
+    return (
+        5 <= len(items[start].text) <= 6
+        and bool(word_at(items, start - 1))
+        and (following is None or following.kind != "word" or following.text[:1].islower())
+    )
 
 
 def _grouped(item: Item) -> Item:
@@ -286,6 +298,8 @@ def _settle(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int]
         return [as_word(item)], start + 1
     if number is not None and number.value == "1/2" and after == "of" and not number.sign:
         return [as_word(item)], start + 1
+    if number is not None and number.shape == "digits" and _is_value(items, start, pack):
+        return [_grouped(item)], start + 1
     if not item.weak or number is None:
         if pack.language == "en" and number is not None and number.whole == 2 and _pronoun(items, start):
             return [as_word(item)], start + 1
@@ -369,9 +383,9 @@ def _rank(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int]:
     if item.text[:1].isdigit():
         return [replace(item, kind="word", parts=())], start + 1
     after = word_at(items, start + 1)
-    ranked = after in pack.sets["ordinal_nouns"]
+    ranked = after in pack.sets["ordinal_nouns"] and low_at(items, start - 1) not in ("jeden", "jede", "jedem", "jeder")
     if pack.language == "en":
-        if not ranked and number.whole < 10:
+        if number.whole < 10 and after not in ("percentile", "centile"):
             return [as_word(item)], start + 1
         return [written([item], english_ordinal(number.whole), "ordinal")], start + 1
     if not ranked or (number.whole == 1 and after in ("tag", "woche", "monat", "mal")):

@@ -215,11 +215,8 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
         if items[end].text[:1].isdigit():
             return None
         parts, end = [*parts, number.value], end + 1
-        if word_at(items, end) in ("strich", "minus", "dash", "hyphen") or (
-            low_at(items, end) in ("-", "–") and items[end].origin == "command"
-        ):
-            if _is_num(items, end + 1):
-                end += 1
+        if _is_dash(items, end) and _is_num(items, end + 1):
+            end += 1
     united = pack.units.match(items, end)
     if (
         items[start].text[:1].isdigit()
@@ -249,6 +246,12 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
     ):
         return None
     return compound(items[start:end], (Number("-".join(parts), "text"),), "dose-scheme"), end
+
+
+def _is_dash(items: list[Item], index: int) -> bool:
+    """Tell whether a spoken stroke or minus stands at ``index``."""
+    spoken = low_at(items, index) in ("-", "–") and items[index].origin == "command"
+    return spoken or word_at(items, index) in ("strich", "minus", "dash", "hyphen")
 
 
 def _power(items: list[Item], start: int, pack: Pack) -> Found:
@@ -284,7 +287,10 @@ def _range(items: list[Item], start: int, pack: Pack) -> Found:
             items[start : start + 3], (*items[start].parts, ":", *items[start + 2].parts), "ratio"
         ), start + 3
     first, second = items[start].number, items[start + 2].number
-    if first is None or second is None or word_at(items, start - 1) in pack.sets["range_not_after"]:
+    if first is None or second is None:
+        return None
+    bound = word_at(items, start - 1) in pack.sets["range_not_after"]
+    if bound and word_at(items, start - 2) not in pack.sets["range_within"]:
         return None
     if first.shape == "fraction" or second.shape == "fraction":
         both = first.shape != "text" and second.shape != "text"
@@ -341,7 +347,12 @@ def _over(items: list[Item], start: int, pack: Pack) -> Found:
         ), ranged[1]
     if pressure and (word == "zu" or _pressure_context(items, start, pack)):
         return _joined(items, start, "/", "pressure")
-    if word == "zu" and a >= 0 and b >= 0 and word_at(items, start - 1) not in ("von", "bis"):
+    if (
+        word == "zu"
+        and a >= 0
+        and b >= 0
+        and (word_at(items, start - 1) not in ("von", "bis") or near(items, start, pack.sets["ratio_context"], 6))
+    ):
         return _joined(items, start, ":", "ratio")
     return None
 
@@ -356,7 +367,7 @@ def _score(items: list[Item], start: int, pack: Pack) -> Found:
     a, b = _size(items, start), _size(items, place + 1)
     if a < 0 or b < a:
         return None
-    scored = near(items, start, pack.sets["score_context"], 8)
+    scored = near(items, start, pack.sets["score_context"], 25 if b in (5, 6, 10, 15, 30) else 8)
     after = word_at(items, place + 2)
     if not scored and pack.language == "de":
         scored = after in ("punkten", "punkte") and b >= 5

@@ -37,12 +37,14 @@ class Style:
     safe_units: bool = True
     sentence_case: bool = True
     known_case: bool = True
-    straight_quotes: bool = True
+    house_spelling: bool = True
+    space_after_comparison: bool = True
     doubt_below: float = 0.5
     dose_ranges: Mapping[str, DoseRange] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+COMPARISONS = ("<", ">", "≤", "≥")
 STYLES: dict[str, Style] = {
     "en": Style(),
     "de": Style(microgram="µg", decimal_sign=",", group_sign="."),
@@ -61,4 +63,5 @@ def write_number(number: Number, style: Style) -> str:
 
 def write_parts(parts: tuple[Part, ...], style: Style) -> str:
     """Write numbers and the signs between them."""
-    return "".join(part if isinstance(part, str) else write_number(part, style) for part in parts)
+    spaced = {sign: sign + " " for sign in COMPARISONS} if style.space_after_comparison else {}
+    return "".join(spaced.get(part, part) if isinstance(part, str) else write_number(part, style) for part in parts)

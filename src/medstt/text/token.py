@@ -26,6 +26,21 @@ OPAQUE = re.compile(r"^[<>≤≥]?-?\d+(?:[.,]\d+)*(?:[-–/:x]\d+(?:[.,]\d+)*)+
 GLUED = re.compile(
     r"^([<>≤≥±+-]?[\d.,]*\d(?:[-/]\d[\d.,]*)?)(%|mg|mcg|µg|μg|g|kg|ml|mL|l|L|cm|mm|m|mmol|mmHg|°C|°F|IU|IE)$"
 )
+HYPHENED = re.compile(r"^(\d+(?:\.\d+)?)-([a-zA-Z]+)$")
+HYPHEN_UNITS = (
+    "millimeter",
+    "centimeter",
+    "milligram",
+    "microgram",
+    "milliliter",
+    "liter",
+    "gram",
+    "mm",
+    "cm",
+    "mg",
+    "ml",
+    "mcg",
+)
 SIGNED = re.compile(r"^([<>≤≥±+-])(.+)$")
 ORDINAL = re.compile(r"^\d+(?:st|nd|rd|th)$")
 GLUE = {"(": "r", ")": "l", "[": "r", "]": "l"}
@@ -85,6 +100,12 @@ def _core(core: str, index: int, pack: Pack) -> list[Item]:
     low = unicodedata.normalize("NFC", core).lower()
     if not (low[0].isdigit() or low[0] in "<>≤≥±+-.,"):
         return [Item("word", core, low.replace("’", "'"), (index,))]
+    hyphened = HYPHENED.match(core)
+    if hyphened and hyphened.group(2).lower() in HYPHEN_UNITS:
+        return [
+            *_core(hyphened.group(1), index, pack),
+            Item("word", hyphened.group(2), hyphened.group(2).lower(), (index,)),
+        ]
     glued = GLUED.match(core)
     if glued:
         return [*_core(glued.group(1), index, pack), Item("word", glued.group(2), glued.group(2).lower(), (index,))]
