@@ -48,17 +48,17 @@ class Cost:
 
 
 def measure(model: Path, work: Path, systems: Sequence[str], cases: Sequence[Case], repeat: int) -> list[Cost]:
-    """Run every case on every system, ``repeat`` times in turn after one warm-up, and return the costs.
+    """Run every case on every system, ``repeat`` times in turn after one warm-up of the first, and return the costs.
 
     Raises MedsttError with a system's own message where it cannot be loaded or run.
     """
     workers = [_Worker(name, model, work) for name in systems]
     try:
         costs = []
+        for worker in workers:
+            worker.run(invented_speech(cases[0].seconds), cases[0])
         for case in cases:
             samples = invented_speech(case.seconds)
-            for worker in workers:
-                worker.run(samples, case)
             runs = [[worker.run(samples, case) for worker in workers] for _ in range(repeat)]
             for column, worker in enumerate(workers):
                 found = [row[column] for row in runs]
@@ -145,7 +145,7 @@ def _serve(pipe: Connection, name: str, model: Path, work: Path) -> None:
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
             peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             pipe.send((cpu, wall, peak_mb, count))
-    except EOFError:
-        return
+    except (EOFError, BrokenPipeError):
+        return  # the measuring process is gone
     except Exception as error:  # whatever a peer raises is the answer to show
         pipe.send("".join(traceback.format_exception_only(error)).strip())

@@ -37,6 +37,7 @@ def engine(
 def speed(
     peers: Annotated[str, typer.Option(help="Systems to compare with.")] = "faster-whisper,whisper.cpp",
     shapes: Annotated[str, typer.Option(help="Model shapes, separated by commas.")] = "tiny,base",
+    cases: Annotated[str, typer.Option(help="Inputs: short, long, dictation.")] = "short,long,dictation",
     repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of every case.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Also write the tables to this Markdown file.")] = None,
 ) -> None:
@@ -50,8 +51,14 @@ def speed(
             raise OptionError(f"peer {name!r} is unknown", f"Choose among {', '.join(PEERS)}")
     notes = [f"{name}: not installed." for name in names if not is_installed(name)]
     systems = ["medstt", "medstt at 30 s", *(name for name in names if is_installed(name))]
-    cases = [("6 s clip", 6.0, 20, 1), ("30 s clip", 30.0, 100, 1), ("5 min dictation", 300.0, 1000, 1)]
-    _report(f"medstt benchmark speed --peers {peers}", shapes, systems, cases, repeat, out, notes)
+    lengths = {"short": ("6 s clip", 6.0, 20, 1), "long": ("30 s clip", 30.0, 100, 1)}
+    lengths["dictation"] = ("5 min dictation", 300.0, 1000, 1)
+    chosen = [name.strip() for name in cases.split(",")]
+    for name in chosen:
+        if name not in lengths:
+            raise OptionError(f"case {name!r} is unknown", f"Choose among {', '.join(lengths)}")
+    command = f"medstt benchmark speed --peers {peers} --cases {cases}"
+    _report(command, shapes, systems, [lengths[name] for name in chosen], repeat, out, notes)
 
 
 def _report(

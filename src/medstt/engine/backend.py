@@ -27,6 +27,10 @@ class Backend(Protocol):
         """The model folder behind it."""
         ...
 
+    def replicate(self) -> Backend:
+        """Return a backend over the same weights that another thread may use at the same time."""
+        ...
+
     def encode(self, features: Sequence[Features]) -> Memory:
         """Encode clips of any lengths, features (n_mels, frames) each, into one batch of items."""
         ...

@@ -45,20 +45,21 @@ class OnnxCache:
 class OnnxBackend:
     """Whisper on ONNX Runtime, CPU."""
 
-    def __init__(self, checkpoint: Checkpoint, folder: Path, threads: int) -> None:
+    def __init__(self, checkpoint: Checkpoint, encoder: ort.InferenceSession, decoder: ort.InferenceSession) -> None:
         self._checkpoint = checkpoint
-        try:
-            self._encoder = _open_session(folder / "encoder.onnx", threads)
-            self._decoder = _open_session(folder / "decoder.onnx", threads)
-        except Exception as error:  # the runtime raises a class of its own for each kind of damage
-            raise CorruptModel(f"{folder}: converted model does not load ({error})", "Delete that folder") from error
-        self._outputs = [output.name for output in self._decoder.get_outputs()]
-        self._encoded = [output.name for output in self._encoder.get_outputs()]
+        self._encoder = encoder
+        self._decoder = decoder
+        self._outputs = [output.name for output in decoder.get_outputs()]
+        self._encoded = [output.name for output in encoder.get_outputs()]
         self._feeds = [name.replace("next_", "past_") for name in self._outputs[2:]]
         self._no = _value(np.array([False]))
         self._yes = _value(np.array([True]))
         self._suppress: dict[int, tuple[Array, ort.OrtValue]] = {}
         self._takes: dict[tuple[int, ...], ort.OrtValue] = {}
+
+    def replicate(self) -> OnnxBackend:
+        """Return a backend over the same sessions: the runtime lets several threads run one at the same time."""
+        return OnnxBackend(self._checkpoint, self._encoder, self._decoder)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -165,7 +166,7 @@ def open_onnx(
     if cache is None:
         with tempfile.TemporaryDirectory(prefix="medstt-", ignore_cleanup_errors=True) as name:
             _convert(checkpoint, Path(name), precision)
-            return OnnxBackend(checkpoint, Path(name), threads)
+            return _load(checkpoint, Path(name), threads)
     folder = cache / f"{checkpoint.digest[:16]}-onnx{CONVERTER_VERSION}-{precision}"
     if not (folder / "decoder.onnx").is_file():
         try:
@@ -174,7 +175,15 @@ def open_onnx(
             raise ResourceError(
                 f"{folder}: cannot write the converted model ({error.strerror})", "Free space or name another folder"
             ) from error
-    return OnnxBackend(checkpoint, folder, threads)
+    return _load(checkpoint, folder, threads)
+
+
+def _load(checkpoint: Checkpoint, folder: Path, threads: int) -> OnnxBackend:
+    try:
+        sessions = [_open_session(folder / f"{name}.onnx", threads) for name in ("encoder", "decoder")]
+    except Exception as error:  # the runtime raises a class of its own for each kind of damage
+        raise CorruptModel(f"{folder}: converted model does not load ({error})", "Delete that folder") from error
+    return OnnxBackend(checkpoint, *sessions)
 
 
 def _convert_atomically(checkpoint: Checkpoint, folder: Path, precision: Precision) -> None:

@@ -48,6 +48,10 @@ class TransformersBackend:
         """The model folder behind it."""
         return self._checkpoint
 
+    def replicate(self) -> TransformersBackend:
+        """Return itself: it keeps nothing between calls."""
+        return self
+
     def encode(self, features: Sequence[Features]) -> ReferenceMemory:
         """Encode each clip alone at its own length: transformers' encoder itself insists on 30 s."""
         import torch

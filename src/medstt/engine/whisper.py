@@ -48,6 +48,10 @@ class WhisperEngine:
         self._rules = Rules(self._tokens.end, self._tokens.suppress_first, self._tokens.suppress)
         self._lock = threading.Lock()
 
+    def replicate(self) -> WhisperEngine:
+        """Return an engine over the same weights that runs beside this one, for an EnginePool."""
+        return WhisperEngine(self._backend.replicate(), self._ref.name)
+
     @property
     def ref(self) -> ModelRef:
         """Name and digest of the loaded model."""
@@ -156,14 +160,14 @@ class WhisperEngine:
         return candidate.ending != "end" or is_repetitive(self._tokens.decode(candidate.tokens))
 
     def _retry(self, opened: _Opened, index: int, prompts: Tokens, limit: int, bias: Bias | None) -> list[Candidate]:
-        """Search one clip again with beams; return what is no longer suspect."""
+        """Search one clip again with beams; return what is no longer suspect and still says something."""
         memory = self._backend.select(opened.memory, [index])
         cache = self._backend.begin(memory, 1)
         prompt = np.concatenate([[self._tokens.start], prompts[index]])[None].astype(np.int64)
         (found,) = search(
             self._backend, memory, cache, prompt, self._rules, beams=_RETRY_BEAMS, limits=[limit], biases=[bias]
         )
-        return [candidate for candidate in found if not self._is_suspect(candidate)]
+        return [candidate for candidate in found if candidate.tokens and not self._is_suspect(candidate)]
 
     def _guarded(
         self, candidates: Sequence[Candidate], no_speech: float
