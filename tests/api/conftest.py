@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from fastapi import FastAPI
 
 from medstt.api.app import create_app
 from medstt.api.server import make_server
@@ -27,6 +28,7 @@ class Live:
     url: str
     service: Service
     settings: Settings
+    app: FastAPI
 
     def key(self, tenant: str, role: str = "admin", **options: object) -> str:
         return self.service.store.keys.issue(tenant, f"{role} of {tenant}", role, **options)  # type: ignore[arg-type]
@@ -58,7 +60,8 @@ def wav() -> bytes:
 
 def serve(settings: Settings) -> Iterator[Live]:
     service = open_service(settings)
-    server = make_server(create_app(service, settings), service, settings)
+    app = create_app(service, settings)
+    server = make_server(app, service, settings)
     service.start()
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -66,7 +69,7 @@ def serve(settings: Settings) -> Iterator[Live]:
     while server.port is None and time.monotonic() < end:
         thread.join(0.02)
     try:
-        yield Live(f"http://127.0.0.1:{server.port}", service, settings)
+        yield Live(f"http://127.0.0.1:{server.port}", service, settings, app)
     finally:
         server.should_exit = True
         thread.join()

@@ -39,15 +39,10 @@ EXTRA: dict[str, tuple[int, ...]] = {
 
 def create_app(service: Service, settings: Settings) -> FastAPI:
     """Return the application; the caller starts and closes the service."""
-    app = FastAPI(title="medstt", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = _make_routes()
     app.state.service, app.state.settings = service, settings
     app.state.door = Door(service, settings)
     app.state.draining = threading.Event()
-    for module in (system, transcription, dictation, vocabulary, admin):
-        app.include_router(module.router)
-    app.add_exception_handler(MedsttError, problem.medstt_error)
-    app.add_exception_handler(RequestValidationError, problem.validation_error)
-    app.add_exception_handler(HTTPException, problem.http_error)
     app.add_middleware(Envelope, metrics=service.metrics, log=service.log)
     depth, loaded = service.store.queue.depth, service.models.loaded
     service.metrics.watch("medstt_dictations", "Dictations by status", "status", depth)
@@ -55,9 +50,19 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     return app
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def _make_routes() -> FastAPI:
+    app = FastAPI(title="medstt", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    for module in (system, transcription, dictation, vocabulary, admin):
+        app.include_router(module.router)
+    app.add_exception_handler(MedsttError, problem.medstt_error)
+    app.add_exception_handler(RequestValidationError, problem.validation_error)
+    app.add_exception_handler(HTTPException, problem.http_error)
+    return app
+
+
+def describe() -> dict[str, Any]:
     """Return the OpenAPI description with every error answer and the key that each operation needs."""
-    description = FastAPI.openapi(app)
+    description = _make_routes().openapi()
     components = description["components"]
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "An API key."}}
     for model in (schema.Problem, schema.OpenAIError):

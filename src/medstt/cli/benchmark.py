@@ -90,3 +90,26 @@ def _report(
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")
+
+
+@app.command("service")
+def service(
+    engine: Annotated[str, typer.Option(help="onnx for the configured model, fake for none.")] = "onnx",
+    repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of the overhead.")] = 20,
+    clients: Annotated[int, typer.Option(min=0, help="Concurrent clients; 0 leaves this out.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="How long they dictate.")] = 60,
+    upload_mb: Annotated[int, typer.Option(min=0, help="Size of the large upload; 0 leaves it out.")] = 500,
+    workers: Annotated[int, typer.Option(min=1, help="Worker threads of the server.")] = 2,
+) -> None:
+    """Measure the real server on loopback: overhead, upload memory, queueing; prints JSON."""
+    import json
+
+    from medstt.benchmark.service import measure_load, measure_overhead, measure_upload, running
+
+    with running(engine, workers, workers) as server:
+        found = {"overhead": measure_overhead(server, engine, repeat)}
+        if upload_mb:
+            found["upload"] = measure_upload(server, upload_mb)
+        if clients:
+            found["load"] = measure_load(server, clients, seconds, workers)
+    print(json.dumps(found, indent=1))

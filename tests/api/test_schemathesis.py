@@ -1,0 +1,163 @@
+"""Schemathesis over the whole description, with authentication, against the real server.
+
+Generated calls are mixed with calls that are known to be good, so that every operation is also seen to succeed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+
+from medstt.api.app import describe
+from medstt.client import Client
+
+CURRENT = {"If-Match": "*"}
+
+
+@dataclass
+class Good:
+    """Parts of calls that succeed; ids are made fresh where a call uses them up."""
+
+    live: Any
+    tenant: str
+    wav: bytes
+    client: Client
+    ready: str
+
+    def fresh(self, **fields: str) -> str:
+        return self.client.wait(self.client.create(self.wav, **fields).id).id
+
+    def unsigned(self) -> str:
+        found = self.client.get(self.ready)
+        if found.report_state != "preliminary":
+            self.client.reopen(self.ready, found.version, "for the test")
+        return self.ready
+
+    def signed(self) -> str:
+        found = self.client.get(self.ready)
+        if found.report_state == "preliminary":
+            self.client.sign(self.ready, found.version)
+        return self.ready
+
+    def key_id(self) -> str:
+        return str(self.live.key(self.tenant, "typist").split("_")[1])
+
+    def parts(self) -> dict[str, Callable[[], dict[str, Any]]]:
+        def at(dictation: Callable[[], str], **rest: Any) -> Callable[[], dict[str, Any]]:
+            return lambda: {"path_parameters": {"dictation": dictation()}, **rest}
+
+        def known() -> str:
+            return self.ready
+
+        lists = {"path_parameters": {"layer": "site", "kind": "words"}, "query": {}}
+        keys: Callable[[], dict[str, Any]] = lambda: {"path_parameters": {"key": self.key_id()}}  # noqa: E731
+        one = "/v1/dictations/{dictation}"
+        return {
+            "POST /v1/session": lambda: {"body": {"key": self.live.key(self.tenant)}},
+            "POST /v1/audio/transcriptions": lambda: {"body": {"file": self.wav, "model": "whisper-1"}},
+            "GET /v1/models/{model}": lambda: {"path_parameters": {"model": self.live.settings.model}},
+            "POST /v1/dictations": lambda: {"body": {"file": self.wav}, "headers": {}},
+            "GET /v1/dictations": lambda: {"query": {"limit": 5}},
+            f"GET {one}": at(known),
+            f"DELETE {one}": at(self.fresh),
+            f"GET {one}/events": at(known),
+            f"GET {one}/audio": at(known, headers={}),
+            f"GET {one}/transcript": at(known),
+            f"GET {one}/document": at(known),
+            f"GET {one}/corrections": at(known),
+            f"POST {one}/corrections": at(self.unsigned, headers=CURRENT, body={"text": "Other text"}),
+            f"POST {one}/sign": at(self.unsigned, headers=CURRENT),
+            f"POST {one}/reopen": at(self.signed, headers=CURRENT, body={"reason": "a reason"}),
+            f"POST {one}/retry": at(lambda: self.fresh(template="no-such-template")),
+            f"GET {one}/export": at(known, query={"format": "txt"}),
+            "GET /v1/vocabulary/{layer}/{kind}": lambda: lists,
+            "PUT /v1/vocabulary/{layer}/{kind}": lambda: lists | {"headers": CURRENT, "body": {"entries": []}},
+            "POST /v1/keys": lambda: {"body": {"person": "Dr. A", "role": "clinician"}},
+            "POST /v1/keys/{key}/rotate": keys,
+            "DELETE /v1/keys/{key}": keys,
+            "GET /v1/audit": lambda: {"query": {"limit": 5}},
+            "GET /v1/audit/verification": lambda: {"query": {}},
+            "PUT /v1/retention": lambda: {"body": {"days": None}},
+        }
+
+
+def run(good: Good, calls: int) -> dict[str, Counter[int]]:
+    """Call every operation; two of three calls are generated, the third is good."""
+    from schemathesis.specs.openapi.checks import (
+        content_type_conformance,
+        response_schema_conformance,
+        status_code_conformance,
+    )
+
+    checks = [
+        schemathesis.checks.not_a_server_error,
+        status_code_conformance,
+        content_type_conformance,
+        response_schema_conformance,
+    ]
+    operations = [found.ok() for found in schemathesis.openapi.from_dict(describe()).get_all_operations()]
+    key = good.live.key(good.tenant)
+    seen: dict[str, Counter[int]] = {}
+    parts = good.parts()
+    for operation in operations:
+        name = f"{operation.method.upper()} {operation.path}"
+        counter = seen[name] = Counter()
+        numbers = itertools.count()
+
+        def call(
+            case: Any, name: str = name, counter: Counter[int] = counter, numbers: itertools.count[int] = numbers
+        ) -> None:
+            if next(numbers) % 3 == 0:
+                for part, value in parts.get(name, dict)().items():
+                    setattr(case, part, value)
+            elif "dictation" in (case.path_parameters or {}) and not name.startswith("DELETE"):
+                case.path_parameters["dictation"] = good.ready
+            answer = case.call(base_url=good.live.url, headers={"Authorization": f"Bearer {key}"})
+            counter[answer.status_code] += 1
+            case.validate_response(answer, checks=checks)
+
+        configured = settings(
+            max_examples=max(3, calls // len(operations)),
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        configured(given(case=operation.as_strategy())(call))()
+    return seen
+
+
+def report(seen: dict[str, Counter[int]]) -> None:
+    poor = []
+    for name, statuses in seen.items():
+        total, fine = sum(statuses.values()), sum(count for status, count in statuses.items() if status < 300)
+        print(f"{fine / total:5.0%} of {total:4} succeeded  {name}  {dict(sorted(statuses.items()))}")
+        if fine < 0.2 * total:
+            poor.append(name)
+        assert not any(status >= 500 for status in statuses), name
+    assert poor == []
+
+
+@pytest.fixture
+def good(live: Any, tenant: str, wav: bytes, client: Client, ready: Any) -> Good:
+    return Good(live, tenant, wav, client, ready())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_five_hundred_calls_meet_the_description(good: Good) -> None:
+    report(run(good, 500))
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(7200)
+def test_five_thousand_calls_meet_the_description(good: Good) -> None:
+    report(run(good, 5000))
