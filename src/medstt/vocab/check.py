@@ -198,14 +198,14 @@ def _names(term: Term) -> tuple[str, ...]:
 
 def _pair_names(rows: Sequence[Row], pairs: Iterable[tuple[Path, int, Pair]]) -> Iterator[Finding]:
     known = {(row.term.language, fold(name)) for row in rows for name in _names(row.term)}
-    seen: dict[tuple[str, frozenset[str]], int] = {}
+    seen: dict[tuple[str, str, frozenset[str]], int] = {}
     for path, line, pair in pairs:
         if pair.a.startswith(REMOVE):
             continue
         if not pair.source:
             yield Finding(path, line, "source", f"the pair {pair.a!r}, {pair.b!r} names no source")
         names = frozenset((fold(pair.a), fold(pair.b)))
-        earlier = seen.setdefault((pair.language, names), line)
+        earlier = seen.setdefault((pair.layer, pair.language, names), line)
         if earlier != line:
             yield Finding(path, line, "duplicate", f"the pair {pair.a!r}, {pair.b!r} is already in line {earlier}")
         for name in (pair.a, pair.b):

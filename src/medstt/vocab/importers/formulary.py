@@ -21,7 +21,7 @@ from medstt.vocab.term import KINDS, Kind, Term
 FORMULARY_COLUMNS = ("term", "kind", "generic", "en", "code", "class", "spoken", "variants", "note")
 # Headings that need no mapping, lower case.
 KNOWN_HEADINGS = {
-    "term": "term", "name": "term", "drug": "term", "wirkstoff": "term", "arzneimittel": "term", "präparat": "term",
+    "term": "term", "name": "term", "drug": "term", "wirkstoff": "generic", "arzneimittel": "term", "präparat": "term",
     "brand": "term", "handelsname": "term", "substance": "generic", "generic": "generic", "inn": "generic",
     "kind": "kind", "art": "kind", "atc": "code", "atc code": "code", "atc-code": "code", "code": "code",
     "class": "class", "klasse": "class", "synonyms": "variants", "synonyme": "variants", "note": "note",

@@ -45,6 +45,7 @@ def read_lines(path: Path, encoding: str = "", progress: Progress = no_progress)
 
     Raises VocabError if the file is missing, empty or not in the encoding asked for.
     """
+    _read(path, 1)
     chosen = encoding or detect_encoding(path)
     total = path.stat().st_size
     try:
