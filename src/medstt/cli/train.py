@@ -31,7 +31,7 @@ def train(
     from medstt.service import read_settings
     from medstt.train.finish import finish, make_card
     from medstt.train.recipe import read_recipe
-    from medstt.train.run import Places, run
+    from medstt.train.run import EXPORT, Places, run
 
     settings = read_settings()
     plan = read_recipe(recipe, set_)
@@ -41,13 +41,13 @@ def train(
     parent = base.name if base else None
     card = make_card(plan, places, parent, last_scores(places.run / "log.jsonl"))
     store = ModelStore(settings.home / "models") if register else None
-    registered = finish(model, tokenizer, card, places.run / "export", store)
+    registered = finish(model, tokenizer, card, places.run / EXPORT, store)
     result: dict[str, Any] = {
-        "recipe": card.recipe, "data": card.data, "parent": parent, "export": str(places.run / "export"),
+        "recipe": card.recipe, "data": card.data, "parent": parent, "export": str(places.run / EXPORT),
         "version": registered.label if registered else None, "digest": registered.digest if registered else None,
     }  # fmt: skip
     (places.run / "result.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(registered.label if registered else places.run / "export")
+    print(registered.label if registered else places.run / EXPORT)
 
 
 def print_row(row: dict[str, float]) -> None:

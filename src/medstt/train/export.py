@@ -9,11 +9,29 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
 
 from medstt.errors import ModelError
+from medstt.train.model import CtcHead
 
 WEIGHTS = "model.safetensors"
+HEAD = "ctc.safetensors"
+
+
+def save_head(head: CtcHead, folder: Path) -> None:
+    """Write the side head beside the model: engines ignore it, fine-tuning starts with it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: weight.cpu().contiguous() for name, weight in head.state_dict().items()}, folder / HEAD)
+
+
+def load_head(head: CtcHead, folder: Path) -> None:
+    """Load a base's side head where it has one of the same shape; stock checkpoints have none."""
+    if not (folder / HEAD).exists():
+        return
+    state = load_file(folder / HEAD)
+    if all(name in state and state[name].shape == weight.shape for name, weight in head.state_dict().items()):
+        head.load_state_dict(state)
 
 
 def export_model(model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizerFast, folder: Path) -> None:

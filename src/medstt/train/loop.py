@@ -66,6 +66,7 @@ class Trainer:
     def __init__(
         self,
         model: WhisperForConditionalGeneration,
+        head: CtcHead,
         recipe: Recipe,
         folder: Path,
         teacher: WhisperForConditionalGeneration | None = None,
@@ -81,7 +82,7 @@ class Trainer:
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.model = model.to(self.accelerator.device)
-        self.head = CtcHead(model.config.d_model).to(self.accelerator.device)
+        self.head = head.to(self.accelerator.device)
         self.teacher = None if teacher is None else teacher.to(self.accelerator.device).eval()
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, recipe.weight_decay) + parameter_groups(self.head, 0.0),

@@ -24,13 +24,15 @@ from medstt.train.augment import Augment, AugmentOptions
 from medstt.train.batch import BatchOptions, Sampler
 from medstt.train.cache import FeatureCache, open_cache
 from medstt.train.dev import transcribe_cache, word_error_rates
+from medstt.train.export import load_head, save_head
 from medstt.train.loop import Trainer
-from medstt.train.model import build_model, generation_config
+from medstt.train.model import CtcHead, build_model, generation_config
 from medstt.train.recipe import DataSource, Recipe
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE, train_tokenizer
 from medstt.values import LANGUAGES
 
 N_MELS = 80
+EXPORT = "export"  # folder of the finished model inside the run's
 LORA_SCALES = (0.5, 0.75, 1.0, 1.25)
 Report = Callable[[dict[str, float]], None]
 
@@ -90,7 +92,6 @@ def start_model(
         model = WhisperForConditionalGeneration.from_pretrained(base, dropout=recipe.dropout)
         return model.float(), tokenizer
     tokenizer = WhisperTokenizerFast.from_pretrained(places.run / "tokenizer")
-    torch.manual_seed(recipe.seed)
     shape = recipe.shape.model_dump(exclude={"vocabulary"})
     return build_model(tokenizer, shape, recipe.dropout), tokenizer
 
@@ -113,6 +114,7 @@ def prepare(recipe: Recipe, places: Places, base: Path | None, jobs: int) -> Non
 
 def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Trainer, WhisperTokenizerFast]:
     """Return the trainer, at its last checkpoint if there is one, and the tokenizer."""
+    torch.manual_seed(recipe.seed)  # a new model's and a new head's first weights
     model, tokenizer = start_model(recipe, places, base)
     model.generation_config = generation_config(tokenizer)
     if recipe.method == "lora":
@@ -122,7 +124,10 @@ def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Tra
     teacher = None
     if recipe.loss.distil > 0 and base is not None:
         teacher = WhisperForConditionalGeneration.from_pretrained(base).float()
-    return Trainer(model, recipe, places.run, teacher), tokenizer
+    head = CtcHead(model.config.d_model)
+    if base is not None:
+        load_head(head, base)
+    return Trainer(model, head, recipe, places.run, teacher), tokenizer
 
 
 def make_sampler(
@@ -185,6 +190,7 @@ def run(
         if recipe.method == "lora":
             devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
             merge_best(trainer.model, tokenizer, devs, dev_count)
+        save_head(trainer.head, places.run / EXPORT)
         return trainer.model, tokenizer
 
 
