@@ -69,14 +69,15 @@ def comparison_text(comparison: Comparison) -> str:
         for group in _HEAD_GROUPS:
             for rate in RATES:
                 if rate.group == group and rate.key in differences:
-                    rows.append([rate.title, *_difference_cells(rate, differences[rate.key])])
+                    rows.append([rate.title, *difference_cells(rate, differences[rate.key])])
         lines += ["", f"{pool} speech", *_align(rows)]
     verdicts = comparison.verdicts
     lines += ["", f"utterances: {verdicts['better']} better, {verdicts['same']} same, {verdicts['worse']} worse"]
     return "\n".join(lines)
 
 
-def _difference_cells(rate: Rate, difference: Difference) -> list[str]:
+def difference_cells(rate: Rate, difference: Difference) -> list[str]:
+    """Return first, second, their difference with its interval, and the p-value."""
     cells = [format_estimate(rate, difference.first), format_estimate(rate, difference.second)]
     if difference.value is None:
         return [*cells, "", ""]
