@@ -48,6 +48,8 @@ def test_a_correction_moves_spans_and_drops_those_it_touched() -> None:
     moved = remap(document, "There is no cough today")
     assert [(moved.text[span.start : span.end], span.words) for span in moved.spans] == [("no", (0,)), ("today", (2,))]
     assert remap(document, "").spans == ()
+    grown = remap(verbatim_document(heard("patient is well")), "patient is unwell")
+    assert [grown.text[span.start : span.end] for span in grown.spans] == ["patient", "is"]
     assert remap(document, document.text) == document
 
 
