@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Any
 
@@ -196,10 +197,11 @@ def erase(dictation: Id, caller: CallerOf, service: ServiceOf) -> Response:
 async def events(dictation: Id, request: Request, caller: CallerOf, service: ServiceOf) -> StreamingResponse:
     """Follow a dictation by server-sent events named status, until it is ready or failed."""
     await run_in_threadpool(service.store.dictations.get, caller.tenant, dictation)
-    return StreamingResponse(_follow(service, caller.tenant, dictation), media_type="text/event-stream")
+    draining: threading.Event = request.app.state.draining
+    return StreamingResponse(_follow(service, caller.tenant, dictation, draining), media_type="text/event-stream")
 
 
-async def _follow(service: Service, tenant: str, dictation: str) -> AsyncIterator[str]:
+async def _follow(service: Service, tenant: str, dictation: str, draining: threading.Event) -> AsyncIterator[str]:
     last = ""
     for turn in range(int(FOLLOW_S / POLL_S)):
         try:
@@ -221,7 +223,7 @@ async def _follow(service: Service, tenant: str, dictation: str) -> AsyncIterato
             yield f"event: status\ndata: {text}\n\n"
         elif turn % 40 == 39:
             yield ": still there\n\n"  # keeps proxies from closing the connection
-        if found.status in ("ready", "failed"):
+        if found.status in ("ready", "failed") or draining.is_set():
             return
         await asyncio.sleep(POLL_S)
 

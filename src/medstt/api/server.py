@@ -32,7 +32,7 @@ def _protocol(header_s: float) -> type[H11Protocol]:
         def data_received(self, data: bytes) -> None:
             seen = self.cycle
             super().data_received(data)
-            if self.cycle is not seen or self._idle():
+            if self.cycle is not seen or self._busy():
                 self._disarm()
             elif self._deadline is None and (self.cycle is None or self.cycle.response_complete):
                 self._arm()
@@ -41,7 +41,7 @@ def _protocol(header_s: float) -> type[H11Protocol]:
             self._disarm()
             super().connection_lost(exc)
 
-        def _idle(self) -> bool:
+        def _busy(self) -> bool:
             return self.cycle is not None and not self.cycle.response_complete
 
         def _arm(self) -> None:
