@@ -39,5 +39,5 @@ def test_a_server_that_is_not_there_is_a_resource_error() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with answering(200) as client, pytest.raises(InputError, match="none.wav"):
+    with answering(200) as client, pytest.raises(InputError, match=r"none\.wav"):
         client.transcribe(tmp_path / "none.wav")

@@ -25,7 +25,6 @@ import numpy as np
 
 from medstt.client import Client
 from medstt.errors import MedsttError, ResourceError
-from medstt.service import Settings, open_transcriber
 
 START_S = 300.0
 
@@ -116,13 +115,12 @@ def _timed(action: Callable[[], object]) -> float:
     return (time.perf_counter() - start) * 1000
 
 
-def measure_overhead(server: Running, engine: str, repeat: int) -> dict[str, float]:
-    """Compare one 6 s recording through the engine in this process and through HTTP, interleaved; medians in ms.
+def measure_overhead(server: Running, direct: Callable[[bytes], object], repeat: int) -> dict[str, float]:
+    """Compare one 6 s recording through ``direct`` in this process and through HTTP, interleaved; medians in ms.
 
     ``accept_ms`` is a durable upload until it is acknowledged, ``fsync_ms`` writing and syncing as many bytes here.
     """
     sound = make_wav(6)
-    direct = _direct(engine)
     times: dict[str, list[float]] = {"direct_ms": [], "http_ms": [], "accept_ms": [], "fsync_ms": []}
     with Client(server.url, server.key) as client:
         for _ in range(repeat + 1):
@@ -136,20 +134,6 @@ def measure_overhead(server: Running, engine: str, repeat: int) -> dict[str, flo
     medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first one warms up
     overheads = [via - own for via, own in zip(times["http_ms"][1:], times["direct_ms"][1:], strict=True)]
     return medians | {"overhead_ms": statistics.median(overheads)}
-
-
-def _direct(engine: str) -> Callable[[bytes], object]:
-    from medstt.engine.fake import FakeEngine
-    from medstt.engine.protocol import DecodeOptions
-    from medstt.text import format
-    from medstt.transcriber import TranscribeOptions, Transcriber
-
-    options = TranscribeOptions(decode=DecodeOptions(language="en"))
-    if engine == "fake":
-        transcriber = Transcriber(FakeEngine(), options)
-    else:
-        transcriber = open_transcriber(Settings(), language="en", options=options)
-    return lambda sound: format(transcriber.transcribe(sound), "en")
 
 
 def _sync(path: Path, content: bytes) -> None:

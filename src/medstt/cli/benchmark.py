@@ -6,6 +6,7 @@ Knows nothing of accuracy: that is `medstt evaluate`.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -107,9 +108,40 @@ def service(
     from medstt.benchmark.service import measure_load, measure_overhead, measure_upload, running
 
     with running(engine, workers, workers) as server:
-        found = {"overhead": measure_overhead(server, engine, repeat)}
+        found = {"overhead": measure_overhead(server, _open_direct(engine), repeat)}
         if upload_mb:
             found["upload"] = measure_upload(server, upload_mb)
         if clients:
             found["load"] = measure_load(server, clients, seconds, workers)
     print(json.dumps(found, indent=1))
+
+
+@app.command("replicas")
+def replicas(
+    shape: Annotated[str, typer.Option(help="Model shape.")] = "mini",
+    clips: Annotated[int, typer.Option(min=2, help="Clips of 6 s in each run.")] = 40,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs of each; the best counts.")] = 3,
+) -> None:
+    """Compare one replica with two on this machine; other work on its cores spoils the figure."""
+    from medstt.benchmark.model import find_shape, write_random_model
+    from medstt.benchmark.replica import measure_replicas
+    from medstt.benchmark.table import describe_machine
+
+    with tempfile.TemporaryDirectory(prefix="medstt-benchmark-") as folder:
+        model = write_random_model(Path(folder) / shape, find_shape(shape))
+        one, two = measure_replicas(model, Path(folder), (1, 2), seconds=6.0, clips=clips, repeat=repeat)
+    typer.echo(describe_machine())
+    for found in (one, two):
+        typer.echo(f"{found.replicas} replica(s): {found.clips_per_minute:.0f} clips of 6 s a minute")
+    typer.echo(f"ratio: {two.clips_per_minute / one.clips_per_minute:.2f}")
+
+
+def _open_direct(engine: str) -> Callable[[bytes], object]:
+    """Return what transcribes and writes a recording in this process, without a server."""
+    from medstt.engine.fake import FakeEngine
+    from medstt.service import Settings, open_transcriber
+    from medstt.text import format
+    from medstt.transcriber import Transcriber
+
+    transcriber = Transcriber(FakeEngine()) if engine == "fake" else open_transcriber(Settings(), language="en")
+    return lambda sound: format(transcriber.transcribe(sound), "en")
