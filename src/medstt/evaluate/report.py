@@ -20,7 +20,7 @@ from medstt.evaluate.plot import interval_plot, reliability_plot, scatter_plot
 from medstt.evaluate.score import ScoredItem
 from medstt.evaluate.summary import decode_estimate
 from medstt.evaluate.text import difference_cells, format_estimate
-from medstt.metrics.rate import RATE, RATES
+from medstt.metrics.rate import RATES, Rate
 
 GROUPS = {"critical": "Errors that can harm", "words": "Words", "terms": "Terms and drug names", "document": "Document",
           "invented": "Invented text", "confidence": "Confidence", "speed": "Speed"}  # fmt: skip
@@ -75,9 +75,18 @@ def render_report(
         plots="".join(_plots(document, comparison)),
         hint=hint,
         provenance=escape(json.dumps(_provenance(document), indent=1, ensure_ascii=False)),
-        formulas="".join(f"<tr><td>{escape(r.title)}</td><td>{escape(r.formula)}</td><td>{escape(r.source)}</td></tr>" for r in RATES),
-        data=json.dumps(_rows(scored, options), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        formulas="".join(_formula_row(rate) for rate in RATES),
+        data=_embedded(_rows(scored, options)),
     )  # fmt: skip
+
+
+def _formula_row(rate: Rate) -> str:
+    return "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in (rate.title, rate.formula, rate.source)) + "</tr>"
+
+
+def _embedded(rows: list[dict[str, Any]]) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _provenance(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +122,8 @@ def _pool_table(name: str, part: Mapping[str, Any]) -> str:
             lines.append(f'<tr><td title="{escape(rate.formula)}">{escape(rate.title)}</td>{cells}</tr>')
     return (
         f"<h2>{escape(name.capitalize())} speech</h2><p class='sub'>{part['speakers']} speakers</p>"
-        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
@@ -218,16 +228,11 @@ def _speed_plot(document: Mapping[str, Any], comparison: Comparison | None) -> s
         speed, wer = (decode_estimate(part["rates"].get(key)) for key in ("real_time_factor", "wer_content"))
         if speed.value is not None and wer.value is not None:
             points.append((f"this run, {pool}", speed.value, wer.value * 100))
-    for pool, found in (comparison.pools if comparison else {}).items():
-        if "real_time_factor" in found and found["real_time_factor"].first.value is not None:
-            wer_first = found["wer_content"].first.value
-            points.append(
-                (
-                    f"{comparison.first if comparison else ''}, {pool}",
-                    found["real_time_factor"].first.value or 0.0,
-                    (wer_first or 0.0) * 100,
-                )
-            )
+    if comparison:
+        for pool, found in comparison.pools.items():
+            before = found.get("real_time_factor"), found.get("wer_content")
+            if before[0] and before[1] and before[0].first.value is not None and before[1].first.value is not None:
+                points.append((f"{comparison.first}, {pool}", before[0].first.value, before[1].first.value * 100))
     return scatter_plot("Speed against accuracy", points, "real-time factor (lower is faster)", "WER in %")
 
 
