@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("medstt.cli.audit", "Check the audit of who saw, changed and signed what."),
     "compare": ("medstt.cli.compare", "What one evaluated run gained and cost against another."),
     "gate": ("medstt.cli.gate", "Decide whether a model version may be promoted."),
+    "report": ("medstt.cli.report", "Write one HTML file of an evaluated run."),
+    "leaderboard": ("medstt.cli.leaderboard", "The table of systems by benchmark, from evaluated runs."),
     "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
     "benchmark": ("medstt.cli.benchmark", "Measure speed and memory against other programs."),
     "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
