@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medstt.data import SplitOptions, split_utterances
@@ -19,6 +19,7 @@ def rows(counts: dict[str, int]) -> list[Utterance]:
     ]
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.dictionaries(st.text(max_size=4), st.integers(1, 30), min_size=3, max_size=20),
     st.integers(0, 5),
@@ -40,6 +41,11 @@ def test_shares_are_about_as_asked() -> None:
     split = split_utterances(rows({f"s{number}": 10 for number in range(40)}), SplitOptions(dev=0.1, test=0.2))
     counts = {name: sum(row.split == name for row in split) for name in ("train", "dev", "test")}
     assert counts == {"train": 280, "dev": 40, "test": 80}
+
+
+def test_as_many_speakers_as_splits() -> None:
+    split = split_utterances(rows({"a": 1, "b": 4, "c": 1}), SplitOptions(dev=0.1, test=0.2))
+    assert sorted({row.split for row in split}) == ["dev", "test", "train"]
 
 
 def test_one_speaker_cannot_be_divided() -> None:

@@ -64,7 +64,8 @@ _TITLES = {
 # Words that follow a title without being a name: "Frau Kollegin", "the doctor said".
 _NOT_NAMES = {
     "en": frozenset(
-        "said says and or will has had is was on in at to for who of the a period comma colon please does did may".split()
+        "said says and or will has had is was on in at to for who of the a period comma colon please does did may "
+        "about".split()
     ),
     "de": frozenset(
         "kollegin kollege kollegen und oder hat hatte ist war wird im in am an zu der die das des punkt komma doktor "
@@ -93,7 +94,7 @@ class Identifier:
 
 _CONTACT = re.compile(r"[\w.+-]+@[\w-]+\.\w+|(?:\+|\b00)\d[\d /-]{7,}\d|\b0\d{2,4}[ /-]\d{4,}\b|\b\d{3}-\d{3}-\d{4}\b")
 _BARE_NUMBER = re.compile(r"\b(?:\d{3}-\d{2}-\d{4}|[A-Z]\d{9}|\d{6,})\b")
-_NAMED = {lang: re.compile(rf"\b(?i:{title})\s+(?P<name>[^\W\d_][\w'-]+)") for lang, title in _TITLES.items()}
+_NAMED = {lang: re.compile(rf"\b(?:(?i:{title})\s+)+(?P<name>[^\W\d_][\w'-]+)") for lang, title in _TITLES.items()}
 _BIRTHS = {
     lang: re.compile(text.format(starts="|".join([*_MONTHS[lang], *_DATE_STARTS[lang]])), re.IGNORECASE)
     for lang, text in _BIRTH.items()

@@ -45,12 +45,13 @@ def split_utterances(utterances: Sequence[Utterance], options: SplitOptions) -> 
         )
     order = sorted(counts, key=lambda name: hashlib.sha256(f"{options.seed}/{name}".encode()).digest())
     chosen: dict[str, str] = {}
-    for part, share in parts:
+    for number, (part, share) in enumerate(parts, 1):
         wanted = share * len(utterances)
         left = [name for name in order if name not in chosen]
+        most = len(left) - (len(parts) - number) - 1  # every later part, and train, needs a speaker of its own
         taken = 0
-        for name in left[: len(left) - 1]:
-            if taken >= wanted:
+        for name in left:
+            if taken >= wanted or sum(part == name for name in chosen.values()) >= most:
                 break
             if taken + counts[name] <= wanted * OVERSHOOT:
                 chosen[name] = part

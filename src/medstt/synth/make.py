@@ -124,10 +124,10 @@ def plan_lines(
     return lines
 
 
-def digest_plan(recipe: SynthRecipe, lines: Sequence[Line]) -> str:
-    """Return the SHA-256 of everything that decides the speech, recordings of noise apart."""
+def digest_plan(recipe: SynthRecipe, shards: Sequence[Sequence[Line]]) -> str:
+    """Return the SHA-256 of everything that decides the speech and its shards, recordings of noise apart."""
     degrade = recipe.degrade.model_dump(mode="json") if recipe.degrade else None
-    said = [(line.id, line.sentence, line.voice, line.prosody) for line in lines]
+    said = [[(line.id, line.sentence, line.voice, line.prosody) for line in shard] for shard in shards]
     return hashlib.sha256(f"{recipe.split}\0{degrade}\0{said!r}".encode()).hexdigest()
 
 
@@ -141,6 +141,7 @@ def make(
     jobs: int,
     command: str | None = None,
     sounds_from: Path = Path(),
+    shard_size: int = SHARD,
     progress: Callable[[int, int, float], None] = lambda done, total, seconds: None,
 ) -> Path:
     """Make a recipe's speech in ``out`` and return its manifest.
@@ -156,8 +157,9 @@ def make(
         out.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(out / ".lock", timeout=0):
-            _stamp(out, digest_plan(recipe, lines), len(lines), recipe)
-            return _make_all(studio, lines, jobs, progress)
+            shards = [lines[start : start + shard_size] for start in range(0, len(lines), shard_size)]
+            _stamp(out, digest_plan(recipe, shards), len(lines), recipe)
+            return _make_all(studio, shards, jobs, progress)
     except Timeout as error:
         raise ConflictError(f"another process makes speech in {out}", "Wait for it, or give another folder") from error
 
@@ -173,24 +175,25 @@ def _stamp(out: Path, plan: str, count: int, recipe: SynthRecipe) -> None:
     write_atomically(stamp, json.dumps(content, indent=1))
 
 
-def _make_all(studio: Studio, lines: Sequence[Line], jobs: int, progress: Callable[[int, int, float], None]) -> Path:
-    shards = [(start // SHARD, lines[start : start + SHARD]) for start in range(0, len(lines), SHARD)]
-    missing = [(number, shard) for number, shard in shards if not shard_paths(studio.out, number)[0].exists()]
-    progress(len(lines) - sum(len(shard) for _, shard in missing), len(lines), 0.0)
+def _make_all(
+    studio: Studio, shards: Sequence[Sequence[Line]], jobs: int, progress: Callable[[int, int, float], None]
+) -> Path:
+    total = sum(map(len, shards))
+    paths = [shard_paths(studio.out, number)[0] for number in range(len(shards))]
+    missing = [(number, shard) for number, shard in enumerate(shards) if not paths[number].exists()]
+    progress(total - sum(len(shard) for _, shard in missing), total, 0.0)
     if missing:
         with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=get_context("spawn")) as pool:
             waiting = {pool.submit(make_shard, studio, number, shard): len(shard) for number, shard in missing}
             try:
                 for future in as_completed(waiting):
-                    progress(waiting[future], len(lines), future.result())
+                    progress(waiting[future], total, future.result())
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)  # do not speak a thousand more lines after an error
                 raise
     manifest = studio.out / MANIFEST
     with naming_disk_errors(manifest):
-        write_manifest(
-            manifest, (row for number, _ in shards for row in read_manifest(shard_paths(studio.out, number)[0]))
-        )
+        write_manifest(manifest, (row for path in paths for row in read_manifest(path)))
     return manifest
 
 
