@@ -176,8 +176,8 @@ def load_model(settings: Settings, model: str | None = None, replicas: int = 1) 
 
     found = resolve_model(model or settings.model, settings.home)
     cache = settings.home / "cache" / "engines"
-    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
-    return engines[0] if replicas == 1 else EnginePool(engines)
+    engine = load_engine(found.path, found.name, cache=cache, digest=found.digest)
+    return engine if replicas == 1 else EnginePool([engine, *(engine.replicate() for _ in range(replicas - 1))])
 
 
 def open_settings_store(settings: Settings) -> Store:
@@ -241,13 +241,8 @@ def _open_models(settings: Settings, log: Log, metrics: Metrics) -> Models:
         if settings.engine == "fake":
             return FakeEngine(name=model.name)
         cache = settings.home / "cache" / "engines"
-        backend = settings.engine
-        return EnginePool(
-            [
-                load_engine(model.path, model.name, cache=cache, digest=model.digest, backend=backend)
-                for _ in range(settings.replicas)
-            ]
-        )
+        engine = load_engine(model.path, model.name, cache=cache, digest=model.digest, backend=settings.engine)
+        return EnginePool([engine, *(engine.replicate() for _ in range(settings.replicas - 1))])
 
     def report(event: str, model: str, error: MedsttError | None) -> None:
         metrics.models.labels(event.partition(".")[2]).inc()
