@@ -27,6 +27,41 @@ def noise(seconds: float, seed: int = 0, start_ms: int = 0) -> Clip:
     return Clip(samples, Segment(start_ms, start_ms + int(seconds * 1000)))
 
 
+class OneToken:
+    """A bias for one token, whatever came before."""
+
+    def __init__(self, token: int) -> None:
+        self.digest, self._bonus = str(token), Bonus(np.array([token]), np.array([30.0], np.float32))
+
+    def start(self) -> None:
+        return None
+
+    def advance(self, state: None, token: int) -> None:
+        return None
+
+    def bonus(self, state: None) -> Bonus:
+        return self._bonus
+
+
+class Words:
+    """A bias that makes the random model say so many different words and stop."""
+
+    digest = "words"
+
+    def __init__(self, engine: WhisperEngine, count: int) -> None:
+        self._first, self._end, self._count = 300, engine.tokens.end, count
+
+    def start(self) -> int:
+        return 0
+
+    def advance(self, state: int, token: int) -> int:
+        return state + 1
+
+    def bonus(self, state: int) -> Bonus:
+        token = self._first + state if state < self._count else self._end
+        return Bonus(np.array([token]), np.array([30.0], np.float32))
+
+
 def test_it_keeps_the_protocol(engine: WhisperEngine) -> None:
     assert isinstance(engine, Engine)
     able = engine.capabilities
@@ -36,7 +71,9 @@ def test_it_keeps_the_protocol(engine: WhisperEngine) -> None:
 
 @pytest.mark.parametrize("beam", [1, 3])
 def test_words_have_monotone_times_inside_their_clips(engine: WhisperEngine, beam: int) -> None:
-    clips = [noise(seconds, seed, 10_000 * seed) for seed, seconds in enumerate((0.05, 0.4, 3.0, 1.7, 6.0))]
+    lengths = (0.05, 0.4, 3.0, 1.7, 6.0)
+    bias = Words(engine, 8)
+    clips = [replace(noise(seconds, n, 10_000 * n), bias=bias) for n, seconds in enumerate(lengths)]
     found = engine.decode(clips, replace(ENGLISH, beam=beam))
     assert [one.segment for one in found] == [clip.segment for clip in clips]
     for one in found:
@@ -48,7 +85,8 @@ def test_words_have_monotone_times_inside_their_clips(engine: WhisperEngine, bea
             assert one.segment.start_ms <= edges[0] <= edges[-1] <= one.segment.end_ms
         assert one.language == "en"
         assert 0.0 <= one.no_speech <= 1.0
-    assert any(one.words for one in found)
+        assert len(one.words) == 8
+        assert one.warnings == ()
 
 
 def test_languages_are_detected_among_the_models_own(engine: WhisperEngine) -> None:
@@ -62,10 +100,13 @@ def test_languages_are_detected_among_the_models_own(engine: WhisperEngine) -> N
 
 def test_a_batch_hears_what_each_clip_alone_would(small_folder: Path, cache: Path) -> None:
     engine = WhisperEngine(open_onnx(open_checkpoint(small_folder), cache=cache, threads=1, precision="float32"), "f")
-    clips = [noise(seconds, seed) for seed, seconds in enumerate((2.0, 0.8, 4.1, 2.5, 1.0))]
+    lengths = (2.0, 0.8, 4.1, 2.5, 1.0)
+    clips = [replace(noise(seconds, n), bias=Words(engine, 3 + n)) for n, seconds in enumerate(lengths)]
     together = engine.decode(clips, ENGLISH)
     alone = [engine.decode([clip], ENGLISH)[0] for clip in clips]
     assert [one.text for one in together] == [one.text for one in alone]
+    assert [len(one.words) for one in together] == [3, 4, 5, 6, 7]
+    assert [one.logprob for one in together] == pytest.approx([one.logprob for one in alone], abs=1e-4)
     assert [word.segment for one in together for word in one.words] == [w.segment for one in alone for w in one.words]
 
 
@@ -93,22 +134,6 @@ def test_forced_scores_are_the_searchs_own(small_folder: Path, cache: Path) -> N
     assert score == pytest.approx(float(np.mean(logprobs)), abs=1e-4)
     assert other != score
     assert len(engine.score(clip, [f"text {number}" for number in range(11)], "en")) == 11
-
-
-class OneToken:
-    """A bias for one token, whatever came before."""
-
-    def __init__(self, token: int) -> None:
-        self.digest, self._bonus = str(token), Bonus(np.array([token]), np.array([30.0], np.float32))
-
-    def start(self) -> None:
-        return None
-
-    def advance(self, state: None, token: int) -> None:
-        return None
-
-    def bonus(self, state: None) -> Bonus:
-        return self._bonus
 
 
 @pytest.mark.parametrize("beam", [1, 2])
@@ -170,10 +195,10 @@ def test_the_reference_backend_hears_the_same(small_folder: Path, cache: Path) -
     pytest.importorskip("transformers", reason="the reference engine needs medstt[train]")
     exact = WhisperEngine(open_onnx(open_checkpoint(small_folder), cache=cache, threads=1, precision="float32"), "f")
     reference = load_engine(small_folder, "reference", backend="transformers")
-    clips = [noise(1.5), noise(0.9, 1)]
-    options = replace(ENGLISH, max_tokens=5, beam=2)
+    clips = [replace(noise(1.5), bias=Words(exact, 4)), replace(noise(0.9, 1), bias=Words(exact, 3))]
+    options = replace(ENGLISH, max_tokens=6, beam=2)
     ours, theirs = exact.decode(clips, options), reference.decode(clips, options)
-    assert [one.words for one in ours] != []
+    assert [len(one.words) for one in ours] == [4, 3]
     for one, other in zip(ours, theirs, strict=True):
         assert one.text == other.text
         assert one.logprob == pytest.approx(other.logprob, abs=1e-4)
