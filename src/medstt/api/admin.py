@@ -72,7 +72,7 @@ def read_audit(
     service: ServiceOf,
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    subject: Annotated[str | None, Query(max_length=200)] = None,
+    subject: schema.Plain | None = None,
 ) -> schema.AuditPage:
     """Return entries of the tenant's audit numbered above ``after``, oldest first."""
     entries = service.store.audit.entries(caller.tenant, after=after, limit=limit, subject=subject)

@@ -51,7 +51,9 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
 
 
 def _make_routes() -> FastAPI:
-    app = FastAPI(title="medstt", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        title="medstt", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )
     for module in (system, transcription, dictation, vocabulary, admin):
         app.include_router(module.router)
     app.add_exception_handler(MedsttError, problem.medstt_error)

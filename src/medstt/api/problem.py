@@ -89,6 +89,7 @@ def status_of(error: MedsttError) -> int:
 
 def respond(path: str, status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Return an error in the shape its path speaks; ``detail`` names reason and remedy."""
+    detail = detail.encode("utf-8", "replace").decode()  # it may name a field whose name is no valid text
     if path.startswith(OPENAI_PATHS):
         kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
         kind = kinds.get(status, "server_error" if status >= 500 else "invalid_request_error")

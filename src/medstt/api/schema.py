@@ -16,7 +16,8 @@ Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*$")
 ]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Body = Annotated[str, StringConstraints(max_length=1_000_000, pattern=r"^[^\x00]*$")]
+Body = Annotated[str, StringConstraints(max_length=100_000, pattern=r"^[^\x00]*$")]
+Plain = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")]
 Priority = Literal["stat", "urgent", "routine"]
 LanguageName = Literal["auto", "en", "de"]
 Status = Literal["received", "processing", "ready", "failed"]

@@ -76,9 +76,13 @@ class Server(uvicorn.Server):
             self._service.log.event("listening", host=self._host, port=self.port)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """Call the process not ready, then stop as usual."""
+        """Call the process not ready and drain; a second signal ends at once.
+
+        Uvicorn's own would raise the signal again after draining, and end the process before its workers are done.
+        """
         self._application.state.draining.set()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
 
 def make_server(app: FastAPI, service: Service, settings: Settings) -> Server:

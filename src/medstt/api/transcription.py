@@ -59,7 +59,7 @@ class TranscriptionForm(BaseModel):
         default_factory=list, description="For verbose_json."
     )
     stream: bool = Field(False, description="Answer by server-sent events.")
-    vocabulary: str | None = Field(None, max_length=200, description="Department whose word lists apply.")
+    vocabulary: schema.Plain | None = Field(None, description="Department whose word lists apply.")
     template: str | None = Field(None, max_length=200, description="Template of the report.")
     format: Literal["report", "verbatim"] | None = Field(
         None, description="report: spoken commands and numbers are written (default); verbatim: as heard."

@@ -25,7 +25,7 @@ ENTRIES: dict[str, type[BaseModel]] = {
 }
 LayerName = Literal["site", "department", "user"]
 KindName = Literal["words", "autotexts", "templates"]
-Owner = Annotated[str | None, Query(max_length=200, description="Department or person; the caller's own if left out.")]
+Owner = Annotated[schema.Plain | None, Query(description="Department or person; the caller's own if left out.")]
 
 
 def _place(caller: Caller, layer: str, kind: str, owner: str | None) -> Place:

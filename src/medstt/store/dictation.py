@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ STATUSES = (RECEIVED, PROCESSING, READY, FAILED)
 PRELIMINARY, FINAL, AMENDED = "preliminary", "final", "amended"
 REPORT_STATES = (PRELIMINARY, FINAL, AMENDED)
 PRIORITIES: Mapping[str, int] = {"stat": 0, "urgent": 1, "routine": 2}
+CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f]{32}")
 PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
 
 
@@ -542,9 +544,9 @@ def _cursor(last: Dictation) -> str:
 def _parse_cursor(cursor: str) -> tuple[int, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        if CURSOR.fullmatch(text) is None:
+            raise ValueError(text)
         created, _, dictation = text.partition(":")
-        if len(created) > 15:
-            raise ValueError(created)
         return int(created), dictation
     except ValueError as error:
         raise OptionError("the cursor is not one that was given out", "Start the listing again without it.") from error
