@@ -67,8 +67,11 @@ class Targets:
         self._no_times, self._no_speech, self._zero = ids(NO_TIMESTAMPS), ids(NO_SPEECH), ids("<|0.00|>")
         self._languages = {lang: ids(f"<|{lang}|>") for lang in ("en", "de")}
 
-    def encode(self, item: Item, rng: np.random.Generator) -> tuple[list[int], list[int]]:
-        """Return decoder input and labels of equal length (labels are the next tokens; the prompt's are -100)."""
+    def encode(self, item: Item, rng: np.random.Generator) -> tuple[list[int], list[int], int]:
+        """Return decoder input and labels of equal length, and the place of the first label after the prompt.
+
+        Labels are the next tokens; the prompt's are -100.
+        """
         options = self._options
         words: list[int] = self._tokenizer(f" {item.text}", add_special_tokens=False).input_ids if item.text else []
         timed = bool(words) and rng.random() < options.timestamps
@@ -82,7 +85,7 @@ class Targets:
         labels = [-100] * (len(prompt) - 1) + sequence[len(prompt) :]
         if len(prompt) > 2:
             labels[0] = self._languages[item.lang] if words else self._no_speech
-        return sequence[:-1], labels
+        return sequence[:-1], labels, len(prompt) - 1
 
 
 def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, context: int | None) -> Batch:
@@ -91,19 +94,24 @@ def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, c
     length = -(-length // 32) * 32 if context is None else context  # few shapes: kernels are made once a shape
     features = np.full((len(items), items[0].features.shape[1], length), FLOOR, np.float32)
     sequences = [targets.encode(item, rng) for item in items]
-    width = -(-max(len(tokens) for tokens, _ in sequences) // 4) * 4
+    width = -(-max(len(tokens) for tokens, _, _ in sequences) // 4) * 4
     tokens = np.zeros((len(items), width), np.int64)
     labels = np.full((len(items), width), -100, np.int64)
+    expected = np.full((len(items), width), -1.0, np.float32)
     characters = [characters_of(item.text) for item in items]
-    for row, (item, (inputs, outputs)) in enumerate(zip(items, sequences, strict=True)):
+    for row, (item, (inputs, outputs, prompt)) in enumerate(zip(items, sequences, strict=True)):
         features[row, :, : len(item.features)] = item.features.T
         features[row] = scale(features[row])
         tokens[row, : len(inputs)] = inputs
         labels[row, : len(outputs)] = outputs
+        said = len(outputs) - prompt - 1  # every label after the prompt but the end token
+        expected[row, prompt : prompt + said] = np.linspace(item.start, item.end, 2 * said + 1)[1::2] / 2
     return Batch(
         torch.from_numpy(features), torch.tensor([len(item.features) for item in items]), torch.from_numpy(tokens),
         torch.from_numpy(labels), torch.tensor([char for row in characters for char in row], dtype=torch.long),
         torch.tensor([len(row) for row in characters]),
+        torch.from_numpy(expected),
+        torch.tensor([(item.end - item.start) / 2 for item in items], dtype=torch.float32),
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from accelerate import Accelerator
 from torch import nn
 from transformers import WhisperForConditionalGeneration
 
+from medstt.train.alignment import GuidedAttention
 from medstt.train.model import Batch, CtcHead, attention_loss, decode, encode
 from medstt.train.recipe import Recipe
 
@@ -50,6 +51,13 @@ def ctc_weight(recipe: Recipe, step: int) -> float:
     loss = recipe.loss
     share = min(1.0, step / max(1.0, loss.ctc_until * recipe.steps))
     return loss.ctc_start + (loss.ctc_end - loss.ctc_start) * share
+
+
+def guide_weight(recipe: Recipe, step: int) -> float:
+    """Return the weight of guided attention."""
+    loss = recipe.loss
+    share = min(1.0, step / max(1.0, loss.ctc_until * recipe.steps))
+    return loss.guide_start + (loss.guide_end - loss.guide_start) * share
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -84,6 +92,7 @@ class Trainer:
         self.model = model.to(self.accelerator.device)
         self.head = head.to(self.accelerator.device)
         self.teacher = None if teacher is None else teacher.to(self.accelerator.device).eval()
+        self.guide = GuidedAttention(self.model) if recipe.loss.guide_start > 0 else None
         self.optimizer = torch.optim.AdamW(
             parameter_groups(self.model, recipe.weight_decay) + parameter_groups(self.head, 0.0),
             betas=(0.9, 0.98),
@@ -113,6 +122,8 @@ class Trainer:
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the decoder's loss (with distillation, if any) and the CTC loss of a batch."""
+        if self.guide is not None:
+            self.guide.clear()
         states = encode(self.model, batch.features)
         logits = decode(self.model, states, batch.tokens)
         loss = attention_loss(logits, batch.labels, self.recipe.loss.smoothing)
@@ -126,6 +137,8 @@ class Trainer:
                 logits.float().log_softmax(-1)[kept], target[kept], reduction="batchmean", log_target=True
             )
             loss = loss + self.recipe.loss.distil * distance
+        if self.guide is not None:
+            loss = loss + guide_weight(self.recipe, self.step) * self.guide.loss(batch)
         return loss, self.head(states, batch)
 
     def train(

@@ -6,7 +6,7 @@ steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import cast
 
 import torch
@@ -22,9 +22,11 @@ CTC_CHARACTERS = "\0 abcdefghijklmnopqrstuvwxyzäöüß'-"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded tensors: features (B, n_mels, T), frames (B,), tokens (B, L), labels (B, L; -100 ignored), characters.
+    """Padded tensors: features (B, n_mels, T), frames (B,), tokens and labels (B, L; -100 ignored), characters.
 
-    ``characters`` is the concatenation of the clips' CTC targets, ``character_counts`` (B,) their lengths.
+    ``characters`` is the concatenation of the clips' CTC targets, ``character_counts`` (B,) their lengths. ``expected``
+    (B, L) is about where in the encoder's positions a label is said, -1 where nothing is said; ``lengths`` (B,) how many
+    positions the speech takes.
     """
 
     features: Tensor
@@ -33,11 +35,12 @@ class Batch:
     labels: Tensor
     characters: Tensor
     character_counts: Tensor
+    expected: Tensor
+    lengths: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
-        names = ("features", "frames", "tokens", "labels", "characters", "character_counts")
-        return Batch(*(getattr(self, name).to(device, non_blocking=True) for name in names))
+        return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
 
 
 def build_model(

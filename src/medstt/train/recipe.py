@@ -51,6 +51,8 @@ class Loss(Section):
     ctc_end: float = 0.2
     ctc_until: float = Field(0.5, description="share of the steps at which ctc_end is reached")
     smoothing: float = 0.05
+    guide_start: float = Field(0.0, description="weight of guided attention at the start")
+    guide_end: float = Field(0.0, description="and where ctc_end is reached")
     distil: float = Field(0.0, description="weight of the distance to the frozen base's decoder states")
 
 
