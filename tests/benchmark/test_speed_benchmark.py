@@ -12,7 +12,7 @@ from medstt.benchmark.ct2 import convert_ct2
 from medstt.benchmark.measure import Case, Cost, invented_speech, measure
 from medstt.benchmark.model import RandomShape, find_shape, write_random_model
 from medstt.benchmark.replica import measure_replicas
-from medstt.benchmark.system import open_system
+from medstt.benchmark.system import PEERS, is_installed, open_system
 from medstt.benchmark.table import describe_machine, format_costs
 from medstt.cli.benchmark import app
 from medstt.engine.checkpoint import open_checkpoint
@@ -54,10 +54,14 @@ def test_ctranslate2_gets_the_same_weights(folder: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["medstt", "medstt at 30 s", "medstt float32", "ctranslate2", "faster-whisper"])
 @pytest.mark.parametrize("beam", [1, 3])
 def test_every_system_decodes_the_tokens_it_is_told(folder: Path, tmp_path: Path, name: str, beam: int) -> None:
-    for package in {"ctranslate2": ["ctranslate2"], "faster-whisper": ["faster_whisper"]}.get(name, []):
-        pytest.importorskip(package, reason=f"{package} is not installed")
+    if name in PEERS and not is_installed(name):
+        pytest.skip(f"{name} is not installed")
     run = open_system(name, folder, tmp_path)
     assert run(invented_speech(1.0), 8, beam) == 8
+
+
+def test_a_dictation_is_decoded_in_phrases(folder: Path, tmp_path: Path) -> None:
+    assert open_system("medstt", folder, tmp_path)(invented_speech(40.0), 25, 1) == 25
 
 
 def test_whisper_cpp_reads_our_ggml_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ clocks and tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from medstt.values import RATE_HZ, Samples
 
 Run = Callable[[Samples, int, int], int]
 
-_PROMPT = 4  # tokens. CTranslate2 decodes half of max_length at most, and faster-whisper adds the prompt to it
+_ADDED = 2  # CTranslate2 decodes half of max_length at most; what faster-whisper adds to it, as its output shows
 PHRASE = 8 * RATE_HZ  # samples: the length into which medstt's segmenter cuts a dictation, about
 
 
@@ -29,6 +29,7 @@ def open_medstt(model: Path, work: Path, *, full: bool = False, precision: str =
     from medstt.engine.onnx import open_onnx
     from medstt.engine.search import Rules, search
     from medstt.engine.token import TokenTable
+    from medstt.engine.whisper import BATCH_ROWS
     from medstt.speech import segment_speech
 
     checkpoint = open_checkpoint(model)
@@ -38,19 +39,25 @@ def open_medstt(model: Path, work: Path, *, full: bool = False, precision: str =
     prompt = np.array([table.prompt("en")])
     rules = Rules(table.end, table.suppress_first, table.suppress, look_for_loops=False)
 
-    def decode(samples: Samples, tokens: int, beam: int) -> int:
-        memory = backend.encode([log_mel(samples, checkpoint.shape.n_mels, FULL_CONTEXT if full else None)])
-        _, cache = backend.step(memory, backend.begin(memory, 1), first, [0], table.nothing)
-        found = search(backend, memory, cache, prompt, rules, beams=beam, limits=[tokens], biases=[None])
-        return len(found[0][0].tokens)
+    def decode(pieces: Sequence[Samples], tokens: int, beam: int) -> int:
+        count, context = len(pieces), FULL_CONTEXT if full else None
+        memory = backend.encode([log_mel(piece, checkpoint.shape.n_mels, context) for piece in pieces])
+        _, cache = backend.step(memory, backend.begin(memory, 1), first.repeat(count, 0), [0], table.nothing)
+        found = search(
+            backend, memory, cache, prompt.repeat(count, 0), rules,
+            beams=beam, limits=[tokens] * count, biases=[None] * count,
+        )  # fmt: skip
+        return sum(len(readings[0].tokens) for readings in found)
 
     def run(samples: Samples, tokens: int, beam: int) -> int:
         if len(samples) <= FULL_CONTEXT:
-            return decode(samples, tokens, beam)
+            return decode([samples], tokens, beam)
         segment_speech(samples)  # its cost counts; where it cuts noise does not matter here
-        piece = FULL_CONTEXT if full else PHRASE
-        cuts = range(0, len(samples), piece)
-        return sum(decode(samples[cut : cut + piece], tokens // len(cuts), beam) for cut in cuts)
+        size = FULL_CONTEXT if full else PHRASE
+        pieces = [samples[cut : cut + size] for cut in range(0, len(samples), size)]
+        together = max(1, BATCH_ROWS // beam)
+        batches = [pieces[number : number + together] for number in range(0, len(pieces), together)]
+        return sum(decode(batch, tokens // len(pieces), beam) for batch in batches)
 
     return run
 
@@ -85,7 +92,7 @@ def open_faster_whisper(model: Path, work: Path) -> Run:
     def run(samples: Samples, tokens: int, beam: int) -> int:
         windows = -(-len(samples) // FULL_CONTEXT)
         segments, _ = whisper.transcribe(
-            samples, language="en", beam_size=beam, temperature=0.0, max_new_tokens=2 * (tokens // windows) - _PROMPT,
+            samples, language="en", beam_size=beam, temperature=0.0, max_new_tokens=2 * (tokens // windows) - _ADDED,
             suppress_tokens=[], suppress_blank=False, without_timestamps=True, condition_on_previous_text=False,
             no_speech_threshold=None, log_prob_threshold=None, compression_ratio_threshold=None,
         )  # fmt: skip
