@@ -7,12 +7,10 @@ clip's maximum, scaled to about -1..1. Knows nothing of files or models.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
-import scipy.sparse
 
 from medstt.values import RATE_HZ, Samples
 
@@ -51,9 +49,16 @@ def mel_filters(n_mels: int) -> Features:
 
 
 @lru_cache(maxsize=4)
-def _sparse_filters(n_mels: int) -> Any:
-    # 98 % of the filters is zero; sparse is faster than BLAS here and starts no threads beside the caller's.
-    return scipy.sparse.csr_array(mel_filters(n_mels))
+def _filter_supports(n_mels: int) -> tuple[npt.NDArray[np.intp], Features, npt.NDArray[np.intp]]:
+    """Return the bins under all filters one after the other, their weights as a column, and where each filter starts.
+
+    98 % of the filters is zero. Summing their supports is as fast as a sparse product, starts no threads beside the
+    caller's as BLAS does, and spares the import of SciPy, half a second of every start.
+    """
+    supports = [used if len(used := np.flatnonzero(row)) else np.zeros(1, np.intp) for row in mel_filters(n_mels)]
+    weights = np.concatenate([row[used] for row, used in zip(mel_filters(n_mels), supports, strict=True)])
+    starts = np.cumsum([0, *(len(used) for used in supports[:-1])])
+    return np.concatenate(supports), weights[:, None], starts
 
 
 @lru_cache(maxsize=1)
@@ -70,9 +75,10 @@ def log_power(samples: Samples, n_mels: int = 80) -> Features:
     padded = np.pad(samples.astype(np.float64), WINDOW // 2, mode=mode)
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP][: len(samples) // HOP]
     # float64: in float32 the rounding noise of loud bins reaches quiet ones above the 1e-5 we promise.
-    spectrum = scipy.fft.rfft(frames * _window(), axis=1)
+    spectrum = np.fft.rfft(frames * _window(), axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)
-    bands = _sparse_filters(n_mels) @ power.T
+    bins, weights, starts = _filter_supports(n_mels)
+    bands = np.add.reduceat(power.T[bins] * weights, starts, axis=0)
     log: Features = np.log10(np.maximum(bands, np.float32(1e-10)), dtype=np.float32)
     return log
 
