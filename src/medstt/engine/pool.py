@@ -44,6 +44,11 @@ class EnginePool:
         return self._first.capabilities
 
     @property
+    def first(self) -> Engine:
+        """One of the replicas, for what they have in common."""
+        return self._first
+
+    @property
     def size(self) -> int:
         """Number of replicas."""
         return self._size

@@ -19,13 +19,15 @@ from medstt.values import Hypothesis, ModelRef, Samples, Segment
 class Bonus:
     """What a bias adds to the log-probabilities of the next token (nats): ``values`` for ``tokens``, else ``rest``.
 
-    ``tokens`` (n,) int64 are distinct; no value is below ``rest``. A negative ``rest`` takes back what an abandoned
-    phrase was given.
+    ``tokens`` (n,) are distinct; no value is below ``rest``. A negative ``rest`` takes back what an abandoned phrase
+    was given. ``base`` (vocabulary,), if there is one, comes on top of ``rest``, not of ``values``: what may begin a
+    phrase at any place.
     """
 
-    tokens: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.integer[Any]]
     values: npt.NDArray[np.float32]
     rest: float = 0.0
+    base: npt.NDArray[np.float32] | None = None
 
 
 class Bias(Protocol):

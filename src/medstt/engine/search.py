@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
 from medstt.engine.guard import is_loop
@@ -73,8 +72,7 @@ class _Item:
         choices: list[tuple[float, int, int, float]] = []  # score, beam, token, log-probability
         for number, beam in enumerate(self.beams):
             row = logprobs[number]
-            tokens, gains = _best(row, 1 if self.width == 1 else 2 * self.width, self.bias, beam.state)
-            for token, gain in zip(tokens.tolist(), gains.tolist(), strict=True):
+            for token, gain in _best(row, 1 if self.width == 1 else 2 * self.width, self.bias, beam.state):
                 choices.append((beam.score + gain, number, token, float(row[token])))
         if len(choices) > 1:
             choices.sort(key=lambda choice: choice[0], reverse=True)
@@ -172,19 +170,34 @@ def _ranked(candidates: list[Candidate]) -> list[Candidate]:
     return list(best.values())
 
 
-def _best(row: Array, count: int, bias: Bias | None, state: Any) -> tuple[npt.NDArray[np.intp], Array]:
-    """Return the ``count`` best tokens of one row, and any the bias speaks for, with their biased log-probabilities."""
-    if count == 1:
-        tokens = np.array([row.argmax()])
-    else:
-        tokens = np.flatnonzero(row >= row.max() - _NEAR)
-        if len(tokens) < count:
-            tokens = np.argpartition(row, -count)[-count:]
-        elif len(tokens) > count:
-            tokens = tokens[np.argpartition(row[tokens], -count)[-count:]]
+def _best(row: Array, count: int, bias: Bias | None, state: Any) -> list[tuple[int, float]]:
+    """Return the ``count`` best tokens of one row with their biased log-probabilities.
+
+    A bias may list thousands of tokens: the best of them and the best of the row are found apart and then compared.
+    """
     bonus = bias.bonus(state) if bias else None
     if bonus is None:
-        return tokens, row[tokens]
-    others = np.setdiff1d(tokens, bonus.tokens, assume_unique=True)
-    gains = np.concatenate([row[bonus.tokens] + bonus.values, row[others] + bonus.rest])
-    return np.concatenate([bonus.tokens, others]), gains
+        return [(token, float(row[token])) for token in _top(row, count)]
+    others = row if bonus.base is None else row + bonus.base
+    gains = {token: float(others[token]) + bonus.rest for token in _top(others, count)}
+    if len(bonus.tokens):
+        favoured = row[bonus.tokens] + bonus.values
+        for place in _top(favoured, count):
+            token = int(bonus.tokens[place])
+            gains[token] = max(float(favoured[place]), gains.get(token, -np.inf))
+    return sorted(gains.items(), key=lambda pair: pair[1], reverse=True)[:count]
+
+
+def _top(row: Array, count: int) -> list[int]:
+    """Return the indices of the ``count`` largest values, in no order."""
+    if count == 1:
+        return [int(row.argmax())]
+    if len(row) <= count:
+        return list(range(len(row)))
+    near = np.flatnonzero(row >= row.max() - _NEAR)
+    if len(near) < count:
+        near = np.argpartition(row, -count)[-count:]
+    elif len(near) > count:
+        near = near[np.argpartition(row[near], -count)[-count:]]
+    found: list[int] = near.tolist()
+    return found

@@ -5,17 +5,21 @@ Knows nothing of weights, audio or searching.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from medstt.engine.backend import Array
 from medstt.engine.checkpoint import Checkpoint
 from medstt.errors import CorruptModel, OptionError
 
+_SPACES = ("Ġ", "▁")  # how byte-level and sentence-piece vocabularies write a leading space
 _SPECIAL = re.compile(r"<\|.*\|>")
 _NO_SPEECH = ("<|nospeech|>", "<|nocaptions|>")  # the name changed between Whisper's releases
 
@@ -78,6 +82,33 @@ class TokenTable:
         """Return the tokens of a text as the model writes it: with a leading space, without special tokens."""
         ids: list[int] = self._tokenizer.encode(f" {text.strip()}", add_special_tokens=False).ids
         return [number for number in ids if number not in self._special]
+
+    def encode_all(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of many texts exactly as they stand, spaces included, special ones not looked for."""
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [found.ids for found in encoded]
+
+    def can_say(self, tokens: Sequence[int]) -> bool:
+        """Tell whether the model may ever write all of these tokens."""
+        return all(token < self.size and self._sayable[token] for token in tokens)
+
+    @cached_property
+    def _sayable(self) -> list[bool]:
+        return [value == 0 for value in self.suppress.tolist()]
+
+    @cached_property
+    def starts_word(self) -> npt.NDArray[np.bool_]:
+        """Which tokens (vocabulary,) begin a new word, a number or a mark rather than go on with a word."""
+        starts = np.ones(self.size, bool)
+        for text, number in self._tokenizer.get_vocab(with_added_tokens=False).items():
+            if number < self.size:
+                starts[number] = not text[:1].isalpha() or text[:1] in _SPACES
+        return starts
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the tokenizer and of what may not be said."""
+        return hashlib.sha256((self._folder / "tokenizer.json").read_bytes() + self.suppress.tobytes()).hexdigest()
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, special ones left out, stripped."""

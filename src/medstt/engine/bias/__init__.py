@@ -1,0 +1,15 @@
+"""Names at decode time: a list of phrases, compiled to a prefix tree over a model's tokens, that the search favours."""
+
+from medstt.engine.bias.compile import BiasCompiler, Compiled, compile_bias, token_table
+from medstt.engine.bias.option import BiasOptions, parse_bias_options
+from medstt.engine.bias.walk import TrieBias
+
+__all__ = [
+    "BiasCompiler",
+    "BiasOptions",
+    "Compiled",
+    "TrieBias",
+    "compile_bias",
+    "parse_bias_options",
+    "token_table",
+]
