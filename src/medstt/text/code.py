@@ -16,6 +16,7 @@ SPINE = {"c": 8, "t": 12, "th": 12, "d": 12, "l": 5, "s": 5}
 LAST = {"c": 7, "t": 12, "th": 12, "d": 12, "l": 5, "s": 9}
 SPINE_ORDER = "ctdls"
 LEVEL = re.compile(r"^(c|th?|d|l|s)(\d{1,2})$")
+WORDS_NOT_CODES = ("her", "a", "i", "an", "to", "in", "is", "it", "on", "of", "or", "at", "as")
 SEGMENT = re.compile(r"^(c|th?|l)(\d{1,2})[-–](?:(c|th?|l|s)?(\d{1,2}))$")
 SPINE_WORDS = ("lwk", "bwk", "hwk")
 TNM_MERGED = re.compile(r"^(yp|yc|[pc])?([tnm])$")
@@ -303,6 +304,8 @@ def _with_number(letters: str, items: list[Item], end: int, pack: Pack) -> tuple
 
 def _short(items: list[Item], start: int, pack: Pack) -> Found:
     """ "hba one c", "fev one": an abbreviation already joined, with its number apart."""
+    if items[start].low in WORDS_NOT_CODES:
+        return None
     letters, place = items[start].low, start + 1
     found = _with_number(letters, items, place, pack)
     while found is None and len(word_at(items, place)) == 1 and place < start + 3:

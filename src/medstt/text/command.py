@@ -150,6 +150,14 @@ def _make(items: list[Item], start: int, end: int, command: Command, auto_texts:
         return Item("act", " ".join(item.text for item in used), command.write, words, rule, "command"), end
     if command.kind == "break":
         return Item("break", command.write, "\n", words, rule, "command"), end
+    if (
+        command.write == "–"
+        and start > 0
+        and items[start - 1].kind == "num"
+        and end < len(items)
+        and items[end].kind == "num"
+    ):
+        return Item("mark", "-", "-", words, rule, "command", glue="lr"), end
     text = '"' if command.write in ("“", "”", '"') else command.write
     low = '"' if command.write == '"' else command.write
     return Item("mark", text, low, words, rule, "command", glue=GLUE.get(command.write, "")), end

@@ -209,12 +209,26 @@ def _decimal(items: list[Item], start: int) -> tuple[Item, int] | None:
         if value is None or value > 999:
             return None
         digits, after = str(value), end + 2
+    scheme = _scheme_tail(digits)
+    if scheme:
+        digits, after = digits[:-scheme], after - scheme
     enumerated = _at(items, after) == "komma" and cardinal(_at(items, after + 1)) is not None
     if enumerated or (_at(items, start - 1) == "komma" and cardinal(_at(items, start - 2)) is not None):
         return None
     if 1900 <= whole <= 2099 and end == start + 1:
         return None
     return _make(items, start, after, Number(f"{whole}.{digits}", "decimal"))
+
+
+def _scheme_tail(digits: str) -> int:
+    """How many of the digits after "Komma" are a dose scheme: "zwei Komma fünf eins null null"."""
+    if digits.startswith("0"):
+        return 0
+    for length in (4, 3):
+        tail = digits[-length:]
+        if len(digits) > length and tail[0] in "0123" and "0" in tail and set(tail) <= set("0123"):
+            return length if length == 3 or tail[0] != "0" else 0
+    return 0
 
 
 def _fraction(items: list[Item], start: int) -> tuple[Item, int] | None:

@@ -98,6 +98,8 @@ def _under(items: list[Item], start: int, pack: Pack) -> tuple[str, int] | None:
         if unit and number is not None and unit[0].text == "m²":
             value = number.value if pack.language == "en" else number.value.replace(".", ",")
             return f"{value} m²", unit[1]
+        if unit and unit[0].text in ("mL", "ml", "L", "l") and number is not None and number.shape == "int":
+            return f"{number.value} {unit[0].text}", unit[1]
         hours = ("hours", "hour", "stunden")
         if number is not None and word_at(items, start + 1) in hours and number.whole > 0:
             return f"{number.whole} h", start + 2
@@ -242,6 +244,14 @@ def _aged(item: Item) -> Item | None:
     return Item("word", f"{value}-{ending}", f"{value}-{ending}".lower(), item.words, "age")
 
 
+def _first_of_range(items: list[Item], start: int, pack: Pack) -> bool:
+    """ "zweite bis vierte Rippe", "vom ersten bis dritten März": the first rank is written like the second."""
+    if low_at(items, start + 1) not in ("bis", "und", "oder") or start + 2 >= len(items):
+        return False
+    second = items[start + 2]
+    return second.rule == "date" or (second.kind == "ord" and low_at(items, start + 3) in pack.sets["ordinal_nouns"])
+
+
 def _half(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int] | None:
     """ "half a tablet", "a half tablet" -> "1/2 tablet"."""
     if pack.language != "en":
@@ -348,19 +358,10 @@ def _labelled_before(items: list[Item], start: int) -> bool:
 
 def _pronoun(items: list[Item], start: int) -> bool:
     """ "the two", "these two" with no noun after them."""
-    if items[start].text != "two" or word_at(items, start - 1) not in ("the", "these", "those", "other", "between"):
+    if items[start].text != "two" or word_at(items, start - 1) not in ("the", "these", "those", "other"):
         return False
-    return closes(items, start + 1) or word_at(items, start + 1) in (
-        "of",
-        "is",
-        "are",
-        "were",
-        "was",
-        "and",
-        "in",
-        "have",
-        "had",
-    )
+    verbs = ("of", "is", "are", "were", "was", "in", "have", "had")
+    return closes(items, start + 1) or word_at(items, start + 1) in verbs
 
 
 def _split_pair(items: list[Item], start: int, pack: Pack) -> list[Item] | None:
@@ -388,6 +389,7 @@ def _rank(items: list[Item], start: int, pack: Pack) -> tuple[list[Item], int]:
         if number.whole < 10 and after not in ("percentile", "centile"):
             return [as_word(item)], start + 1
         return [written([item], english_ordinal(number.whole), "ordinal")], start + 1
+    ranked = ranked or _first_of_range(items, start, pack)
     if not ranked or (number.whole == 1 and after in ("tag", "woche", "monat", "mal")):
         return [as_word(item)], start + 1
     if after in ("hirnnerv", "hirnnerven") and number.whole <= 12:

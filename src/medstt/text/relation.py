@@ -87,7 +87,8 @@ def _sign(items: list[Item], start: int, low: str, pack: Pack, done: list[Item])
         )
     if low in ("+", "plus") and word_at(items, start - 1) in ("station", "excess", "of", "sphere", "cylinder", "axis"):
         return "+"
-    if pack.language == "en" and low == "times" and not after_number and closes(items, start + 2):
+    ended = closes(items, start + 2) or word_at(items, start + 2) in ("in", "on", "with", "and", "at")
+    if pack.language == "en" and low == "times" and not after_number and ended:
         return "x"
     if (
         pack.language == "en"
@@ -158,7 +159,7 @@ def _is_comparison(items: list[Item], start: int, place: int, after: int, sign: 
 
 def _at_number(items: list[Item], start: int, pack: Pack) -> Found:
     """Try every relation that may begin with the number at ``start``; relations may be chained."""
-    for read in (_record, _scheme, _power, _range, _over, _score, _by, _plus, _vision, _mix, _colon):
+    for read in (_record, _triple, _scheme, _power, _range, _over, _score, _by, _plus, _vision, _mix, _colon):
         found = read(items, start, pack)
         if found is None:
             continue
@@ -246,6 +247,35 @@ def _scheme(items: list[Item], start: int, pack: Pack) -> Found:
     ):
         return None
     return compound(items[start:end], (Number("-".join(parts), "text"),), "dose-scheme"), end
+
+
+def _triple(items: list[Item], start: int, pack: Pack) -> Found:
+    """Three values in a row that belong together: Apgar "9/10/10", neutral-zero joints "0-10-120"."""
+    motion = (
+        "beweglichkeit",
+        "neutral-null",
+        "neutral-null-methode",
+        "ex/flex",
+        "extension/flexion",
+        "bewegungsausmaß",
+    )
+    sign = (
+        "/"
+        if near(items, start, ("apgar", "apgarwerte", "apgar-werte"), 3)
+        else "-"
+        if near(items, start, motion, 4)
+        else ""
+    )
+    if not sign or pack.language != "de":
+        return None
+    values: list[str] = []
+    end = start
+    while len(values) < 3 and _is_num(items, end) and (number := items[end].number) is not None and number.whole >= 0:
+        values += list(number.value) if number.shape == "digits" else [number.value]
+        end += 1
+    if len(values) != 3 or _is_num(items, end):
+        return None
+    return compound(items[start:end], (Number(sign.join(values), "text"),), "triple"), end
 
 
 def _is_dash(items: list[Item], index: int) -> bool:
@@ -416,7 +446,8 @@ def _by(items: list[Item], start: int, pack: Pack) -> Found:
 def _plus(items: list[Item], start: int, pack: Pack) -> Found:
     """ "three plus four equals seven" -> "3+4=7"; "two plus" -> "2+"."""
     value = _size(items, start)
-    if word_at(items, start + 1) not in ("plus", "+") or not 0 < value < 10:
+    pregnancy = value < 45 and word_at(items, start + 3) in ("ssw", "schwangerschaftswochen", "weeks")
+    if word_at(items, start + 1) not in ("plus", "+") or not (0 < value < 10 or pregnancy):
         return None
     if _is_num(items, start + 2):
         parts: tuple[Part, ...] = (*items[start].parts, "+", *items[start + 2].parts)
