@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 
+from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medstt.api.problem import respond
@@ -32,10 +33,6 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     ),
     (b"cache-control", b"no-store"),
 )
-
-
-class _BodyTooLarge(Exception):
-    pass
 
 
 class Envelope:
@@ -63,7 +60,7 @@ class Envelope:
             if message["type"] == "http.request":
                 size += len(message.get("body", b""))
                 if limited and size > SMALL_BODY_BYTES:
-                    raise _BodyTooLarge
+                    raise HTTPException(413)  # the framework turns other exceptions here into 400
             return message
 
         async def dressed_send(message: Message) -> None:
@@ -77,10 +74,6 @@ class Envelope:
 
         try:
             await self._app(scope, bounded_receive, dressed_send)
-        except _BodyTooLarge:
-            if not sent:
-                answer = respond(scope["path"], 413, "too_large", f"The body is over {SMALL_BODY_BYTES >> 20} MB.")
-                await answer(scope, receive, dressed_send)
         except Exception as error:
             self._log.failure("request.error", error, request_id=request_id)
             if sent:

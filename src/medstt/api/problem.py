@@ -125,7 +125,8 @@ async def validation_error(request: Request, error: Exception) -> JSONResponse:
 async def http_error(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework refuses: unknown paths, wrong methods."""
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
+    codes = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+    code = codes.get(error.status_code, "bad_request")
     request.state.code = code
     headers = dict(error.headers) if error.headers else None
     return respond(request.url.path, error.status_code, code, f"{TITLES.get(error.status_code, 'Error')}.", headers)
