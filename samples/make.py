@@ -61,7 +61,9 @@ def write_audio(path: Path, samples: Samples) -> None:
         stream = out.add_stream(codec, rate=rate_hz, layout="mono")
         if codec != "pcm_s16le":
             stream.bit_rate = 24_000
-        resampler = av.AudioResampler(stream.format, "mono", rate_hz, frame_size=stream.codec_context.frame_size or 1024)
+        resampler = av.AudioResampler(
+            stream.format, "mono", rate_hz, frame_size=stream.codec_context.frame_size or 1024
+        )
         frame = av.AudioFrame.from_ndarray((np.clip(samples, -1, 1) * 32767).astype("<i2")[None], "s16", "mono")
         frame.sample_rate, frame.time_base, frame.pts = RATE_HZ, Fraction(1, RATE_HZ), 0
         for piece in [*resampler.resample(frame), *resampler.resample(None), None]:
@@ -74,7 +76,9 @@ def main() -> None:
     utterances = []
     with Speaker() as speaker:
         for file, voice, rate, sentences in SAMPLES:
-            parts = [trim(speaker.speak(Sentence(text, text, voice.lang), voice, Prosody(rate=rate))) for text in sentences]
+            parts = [
+                trim(speaker.speak(Sentence(text, text, voice.lang), voice, Prosody(rate=rate))) for text in sentences
+            ]
             samples = np.concatenate([piece for part in parts for piece in (part, pause)])
             write_audio(FOLDER / file, samples)
             tags = {"tier": voice.tier, "voice": voice.id}

@@ -28,9 +28,11 @@ def parse_utterance(row: dict[str, Any], where: str) -> Utterance:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "row"
-        raise DataError(f"{where}: {field}: {first['msg']}", "Correct the row; see `Utterance` for the fields") from error
+        hint = "Correct the row; see `Utterance` for the fields"
+        raise DataError(f"{where}: {field}: {first['msg']}", hint) from error
     if utterance.start_ms < 0 or (utterance.end_ms is not None and utterance.end_ms <= utterance.start_ms):
-        raise DataError(f"{where}: times {utterance.start_ms}..{utterance.end_ms} ms are not a span", "Use 0 <= start < end")
+        times = f"{utterance.start_ms}..{utterance.end_ms} ms"
+        raise DataError(f"{where}: times {times} are not a span", "Use 0 <= start < end")
     return utterance
 
 

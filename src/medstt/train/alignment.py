@@ -55,9 +55,9 @@ class GuidedAttention:
 def head_weights(query: Tensor, key: Tensor, heads: int) -> Tensor:
     """Return attention weights (B, heads, L, T) of projected queries (B, L, d) and keys (B, T, d)."""
     width = query.shape[-1] // heads
-    query = query.unflatten(-1, (heads, width)).transpose(1, 2).float()
-    key = key.unflatten(-1, (heads, width)).transpose(1, 2).float()
-    return (query @ key.transpose(-1, -2) * width**-0.5).softmax(-1)
+    query = query.view(*query.shape[:2], heads, width).transpose(1, 2).float()
+    key = key.view(*key.shape[:2], heads, width).transpose(1, 2).float()
+    return torch.softmax(query @ key.transpose(-1, -2) * width**-0.5, -1)
 
 
 def distance_weights(expected: Tensor, lengths: Tensor, positions: int) -> Tensor:

@@ -75,7 +75,8 @@ def random_noise(frames: int, n_mels: int, rng: np.random.Generator) -> Features
     colour = slope * np.linspace(0, 1, n_mels, dtype=np.float32)
     flutter = np.log10(rng.gamma(4.0, 0.25, (frames, n_mels)).astype(np.float32) + np.float32(1e-4))
     noise: Features = flutter + colour
-    return noise - np.log10(np.mean(10.0**noise, dtype=np.float32))
+    level: Features = noise - np.log10(np.mean(10.0**noise, dtype=np.float32))
+    return level
 
 
 def add_noise(features: Features, noise: Features, snr_db: float) -> Features:
@@ -91,8 +92,8 @@ def mask(features: Features, rng: np.random.Generator, strength: float) -> Featu
     features = features.copy()
     mean = features.mean()
     for _ in range(2):
-        width = rng.integers(0, int(12 * strength) + 1)
-        start = rng.integers(0, features.shape[1] - width)
+        width = int(rng.integers(0, int(12 * strength) + 1))
+        start = int(rng.integers(0, features.shape[1] - width))
         features[:, start : start + width] = mean
         length = rng.integers(0, max(1, min(int(20 * strength), len(features) // 12)) + 1)
         start = rng.integers(0, max(1, len(features) - length))

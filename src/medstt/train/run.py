@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.multiprocessing.spawn import spawn
 from transformers import WhisperForConditionalGeneration, WhisperTokenizerFast
 
 from medstt.errors import ConflictError, DataError, ModelError
@@ -150,8 +151,8 @@ def make_sampler(
 def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int) -> None:
     """Run one of the recipe's processes to the last step."""
     if recipe.processes > 1:
-        store = dist.FileStore(str(places.run / "rendezvous"), recipe.processes)
-        dist.init_process_group("gloo", store=store, rank=rank, world_size=recipe.processes)
+        meeting = (places.run / "rendezvous").resolve().as_uri()
+        dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.processes)
     trainer, tokenizer = open_trainer(recipe, places, base)
     sampler = make_sampler(recipe, places, tokenizer, open_caches(recipe.train, places, N_MELS, 1))
     devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
@@ -183,7 +184,7 @@ def run(
         (places.run / "rendezvous").unlink(missing_ok=True)
         arguments = (recipe, places, base, report, dev_count)
         if recipe.processes > 1:
-            torch.multiprocessing.spawn(train_process, arguments, recipe.processes)
+            spawn(train_process, arguments, recipe.processes)  # type: ignore[no-untyped-call]
         else:
             train_process(0, *arguments)
         trainer, tokenizer = open_trainer(recipe, places, base)
