@@ -18,8 +18,13 @@ from medstt.synth.voice import Prosody, Speaker, Voice
 from medstt.values import RATE_HZ, Samples, Utterance
 
 FOLDER = Path(__file__).parent
-CODECS = {"wav": ("pcm_s16le", 16_000), "mp3": ("libmp3lame", 16_000), "m4a": ("aac", 16_000), "opus": ("libopus", 16_000),
-          "webm": ("libopus", 48_000)}  # fmt: skip
+CODECS = {
+    "wav": ("pcm_s16le", 16_000),
+    "mp3": ("libmp3lame", 16_000),
+    "m4a": ("aac", 16_000),
+    "opus": ("libopus", 16_000),
+    "webm": ("libopus", 48_000),
+}
 
 # (file, voice, words a minute, sentences); a pause of 0.6 s after each sentence
 SAMPLES = [
@@ -48,7 +53,8 @@ SAMPLES = [
         "Metoprolol siebenundvierzig Komma fünf Milligramm eins null eins Punkt", "Kontrolle in zwei Wochen Punkt",
     ]),
     ("entlassung-de.wav", Voice("espeak", "de+Annie", "de"), 160, [
-        "die Patientin wurde in gutem Allgemeinzustand entlassen Punkt", "Bisoprolol fünf Milligramm einmal täglich Punkt",
+        "die Patientin wurde in gutem Allgemeinzustand entlassen Punkt",
+        "Bisoprolol fünf Milligramm einmal täglich Punkt",
         "keine bekannten Allergien Punkt",
     ]),
 ]  # fmt: skip

@@ -95,8 +95,8 @@ def mask(features: Features, rng: np.random.Generator, strength: float) -> Featu
         width = int(rng.integers(0, int(12 * strength) + 1))
         start = int(rng.integers(0, features.shape[1] - width))
         features[:, start : start + width] = mean
-        length = rng.integers(0, max(1, min(int(20 * strength), len(features) // 12)) + 1)
-        start = rng.integers(0, max(1, len(features) - length))
+        length = int(rng.integers(0, max(1, min(int(20 * strength), len(features) // 12)) + 1))
+        start = int(rng.integers(0, max(1, len(features) - length)))
         features[start : start + length] = mean
     return features
 

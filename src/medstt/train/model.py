@@ -24,9 +24,9 @@ CTC_CHARACTERS = "\0 abcdefghijklmnopqrstuvwxyzäöüß'-"
 class Batch:
     """Padded tensors: features (B, n_mels, T), frames (B,), tokens and labels (B, L; -100 ignored), characters.
 
-    ``characters`` is the concatenation of the clips' CTC targets, ``character_counts`` (B,) their lengths. ``expected``
-    (B, L) is about where in the encoder's positions a label is said, -1 where nothing is said; ``lengths`` (B,) how many
-    positions the speech takes.
+    ``characters`` is the concatenation of the clips' CTC targets, ``character_counts`` (B,) their lengths.
+    ``expected`` (B, L) is about where in the encoder's positions a label is said, -1 where nothing is said;
+    ``lengths`` (B,) how many positions the speech takes.
     """
 
     features: Tensor
