@@ -111,7 +111,7 @@ def test_two_processes_do_not_work_on_one_run(tmp_path: Path) -> None:
 def test_budget_and_sample(tmp_path: Path) -> None:
     items = make_items(40, tmp_path)
     assert [i.key for i in sample_items(items, 8)] == [i.key for i in sample_items(items, 8)]
-    assert set(i.key for i in sample_items(items, 8)) <= set(i.key for i in sample_items(items, 16))
+    assert {i.key for i in sample_items(items, 8)} <= {i.key for i in sample_items(items, 16)}
     system = Echo({})
     run = create_run(tmp_path / "run", system, items, {})
     assert transcribe_run(run, system, max_minutes=-1) == 40
@@ -132,7 +132,8 @@ def test_a_killed_process_loses_nothing_it_had_answered(tmp_path: Path) -> None:
         (tmp_path / f"u{n}.wav").write_bytes(b"x")
     code = (
         "import sys; from pathlib import Path; from medstt.evaluate.item import read_items;"
-        "from medstt.evaluate.run import create_run, transcribe_run; from medstt.evaluate.external import CommandSystem;"
+        "from medstt.evaluate.run import create_run, transcribe_run;"
+        "from medstt.evaluate.external import CommandSystem;"
         "s = CommandSystem('echo {audio}', 9); items = read_items(Path(sys.argv[1]));"
         "transcribe_run(create_run(Path(sys.argv[2]), s, items, {}), s)"
     )

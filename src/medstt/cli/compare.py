@@ -16,9 +16,15 @@ app = typer.Typer(add_completion=False)
 def compare(
     first: Annotated[Path, typer.Argument(help="The run to compare with (the parent, the champion).")],
     second: Annotated[Path, typer.Argument(help="The run that is judged.")],
+    audit: Annotated[
+        bool, typer.Option("--audit", help="List references that both runs agree against, for a person to hear.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs on the same utterances: paired differences with 95 % intervals and permutation p-values."""
+    if audit:
+        _show_doubts(first, second, as_json)
+        return
     from medstt.evaluate.compare import compare_runs
     from medstt.evaluate.text import comparison_text
 
@@ -30,3 +36,16 @@ def compare(
     if comparison.worst:
         worst = ", ".join(f"{change.key} ({change.before} to {change.after})" for change in comparison.worst)
         print(f"worst (weighted errors): {worst}")
+
+
+def _show_doubts(first: Path, second: Path, as_json: bool) -> None:
+    from medstt.evaluate.audit import doubt_references
+    from medstt.evaluate.run import open_run
+
+    runs = open_run(first), open_run(second)
+    doubts = doubt_references(runs[0].items, [run.answers() for run in runs])
+    if as_json:
+        print(json.dumps([asdict(doubt) for doubt in doubts], indent=1, ensure_ascii=False))
+        return
+    for doubt in doubts:
+        print(f"{doubt.key}: {doubt.reference or 'nothing'!r} in the reference, {doubt.heard or 'nothing'!r} heard")

@@ -233,12 +233,13 @@ def _progress(total: int, done: int) -> Iterator[Callable[[Answer], None]]:
 
 def score_run(run: Run, layers: tuple[Path, ...]) -> Summary:
     """Score a run's transcripts and write the scores into its folder."""
+    from medstt.evaluate.document import document_counter, write_document
     from medstt.evaluate.lexicon import open_spotter
     from medstt.evaluate.score import Scorer, score_items
     from medstt.evaluate.summary import summarise, write_summary
 
     spot, digests = open_spotter(layers)
-    scored = score_items(run.items, run.answers(), Scorer(spot))
+    scored = score_items(run.items, run.answers(), Scorer(spot, document_counter(write_document)))
     summary = summarise(run, scored, {"lexicon": digests})
     write_summary(run, summary, scored)
     return summary

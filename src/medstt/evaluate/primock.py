@@ -1,7 +1,7 @@
 """PriMock57's transcripts: Praat TextGrid files, one per speaker of a consultation, as utterances.
 
-Layout of the public set: ``transcripts/day1_consultation01_doctor.TextGrid`` beside ``audio/..._doctor.wav``; marks such
-as ``<UNSURE>...</UNSURE>``, ``<UNIN/>`` and ``<INAUDIBLE_SPEECH/>`` stand in the text. Knows nothing of scoring.
+Layout of the public set: ``transcripts/day1_consultation01_doctor.TextGrid`` beside ``audio/..._doctor.wav``. Marks
+such as ``<UNSURE>...</UNSURE>``, ``<UNIN/>`` and ``<INAUDIBLE_SPEECH/>`` stand in the text. Knows nothing of scoring.
 """
 
 from __future__ import annotations

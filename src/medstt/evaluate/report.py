@@ -59,6 +59,7 @@ def render_report(
         title += f" on {about['name']} v{about['version']}"
     asked = f"{document['asked']} of {document['of']} utterances"
     page = Template(resources.files("medstt.evaluate").joinpath("page.html").read_text(encoding="utf-8"))
+    normalisers = "normalisers " + ", ".join(document["normaliser"])
     confidential = options.include_text and not options.own
     hint = (
         "Reference and hypothesis after the content normaliser: struck out was said, marked was written instead."
@@ -68,7 +69,7 @@ def render_report(
     return page.substitute(
         title=escape(title),
         banner='<div class="confidential">Confidential: this file holds dictated text.</div>' if confidential else "",
-        subtitle=escape(f"{asked}; {', '.join(document['normaliser'])}; intervals are 95 %, {about.get('title', '')}"),
+        subtitle=escape("; ".join(part for part in (about.get("title"), asked, "95 % intervals", normalisers) if part)),
         warnings=_warnings(document),
         tables="".join(_pool_table(name, part) for name, part in document["pools"].items()),
         comparison=_comparison_table(comparison) if comparison else "",

@@ -113,6 +113,7 @@ def _speed(answer: Answer) -> dict[str, int]:
 SYNTHETIC_TIERS = frozenset(
     {"trained", "unseen variant", "foreign engine", "noise"}
 )  # every other tier is human speech
+NOT_SLICES = frozenset({"written"})  # tags that hold text
 _LENGTHS = ((0, "no words"), (5, "1-5 words"), (12, "6-12 words"), (25, "13-25 words"))
 _CONFIDENCES = ((0.6, "below 0.6"), (0.8, "0.6-0.8"), (0.9, "0.8-0.9"))
 
@@ -126,7 +127,7 @@ def slice_labels(item: Item, words: Sequence[JudgedWord] | None) -> dict[str, st
         "pool": ("synthetic" if tier in SYNTHETIC_TIERS else "human") if tier else "unstated",
         "language": utterance.lang,
         "length": next((name for limit, name in _LENGTHS if length <= limit), "26 words and more"),
-        **{key: str(value) for key, value in utterance.tags.items()},
+        **{key: str(value) for key, value in utterance.tags.items() if key not in NOT_SLICES},
     }
     if utterance.speaker:
         labels["speaker"] = utterance.speaker

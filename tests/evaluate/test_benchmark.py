@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from medstt.errors import DataError, NotFoundError
+from medstt.evaluate.audit import apply_fixes, doubt_references
+from medstt.evaluate.benchmark import (
+    Place,
+    builtin_benchmark_folder,
+    find_benchmark,
+    open_benchmark,
+    read_benchmark,
+)
+from medstt.evaluate.item import Item, digest_items, items_of
+from medstt.evaluate.run import Answer
+from medstt.evaluate.system import Reply
+from medstt.manifest import write_manifest
+from medstt.values import Utterance
+
+BENCHMARK = """
+name = "mine"
+version = 1
+title = "Two sentences"
+metrics = ["wer_content"]
+
+[[sets]]
+name = "clean"
+manifest = "m.jsonl"
+digest = "{digest}"
+"""
+
+
+def write_benchmark(folder: Path, digest: str = "") -> Path:
+    write_manifest(folder / "m.jsonl", [Utterance("a", "a.wav", "no fever", "en"), Utterance("b", "b.wav", "x", "de")])
+    (folder / "mine.toml").write_text(BENCHMARK.format(digest=digest))
+    return folder / "mine.toml"
+
+
+def place(folder: Path, **given: Path) -> Place:
+    return Place(folder, folder / "cache", None, given)
+
+
+def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
+    from medstt.synth.grammar import read_grammar
+    from medstt.synth.recipe import read_recipe
+    from medstt.synth.vocabulary import LISTS
+
+    folder = builtin_benchmark_folder()
+    files = sorted(folder.glob("*.toml"))
+    assert len(files) >= 8
+    for path in files:
+        benchmark = read_benchmark(path)
+        assert benchmark.name == path.stem
+        for part in benchmark.sets:
+            if part.recipe:
+                recipe = read_recipe(folder / part.recipe)
+                assert recipe.voices == "held-out"
+            for language in ("en", "de") if part.grammar else ():
+                assert read_grammar(folder / str(part.grammar) / f"{language}.toml", language, LISTS)
+
+
+def test_a_changed_set_is_refused(tmp_path: Path) -> None:
+    path = write_benchmark(tmp_path)
+    items = open_benchmark(read_benchmark(path), place(tmp_path))
+    assert [item.key for item in items] == ["clean:a", "clean:b"]
+    path = write_benchmark(tmp_path, digest_items(items))
+    assert open_benchmark(read_benchmark(path), place(tmp_path)) == items
+    write_manifest(tmp_path / "m.jsonl", [Utterance("a", "a.wav", "no fewer", "en")])
+    with pytest.raises(DataError, match="the set 'clean' changed"):
+        open_benchmark(read_benchmark(path), place(tmp_path))
+
+
+def test_a_wrong_file_is_named_with_its_key(tmp_path: Path) -> None:
+    path = write_benchmark(tmp_path)
+    for old, new, why in [
+        ("wer_content", "wer_loose", "unknown metric 'wer_loose'"),
+        ('manifest = "m.jsonl"', "", "exactly one"),
+        ("version = 1", 'version = 1\nnormaliser = "content-0"', "needs normaliser content-0"),
+        ("version = 1", "version = 1\nmetrik = 3", "metrik: Extra inputs"),
+    ]:
+        wrong = tmp_path / "wrong.toml"
+        wrong.write_text(path.read_text().replace(old, new, 1))
+        with pytest.raises(DataError, match=why):
+            read_benchmark(wrong)
+    with pytest.raises(NotFoundError, match="dictation-en"):
+        find_benchmark("dictation-fr")
+
+
+def test_sets_that_the_user_gives(tmp_path: Path) -> None:
+    benchmark = read_benchmark(find_benchmark("human"))
+    with pytest.raises(DataError, match="--set"):
+        open_benchmark(benchmark, place(tmp_path))
+    write_benchmark(tmp_path)
+    assert len(open_benchmark(benchmark, place(tmp_path, human=tmp_path / "m.jsonl"))) == 2
+
+
+def test_nonspeech_is_made_once_and_is_the_same_everywhere(tmp_path: Path) -> None:
+    pytest.importorskip("numpy")
+    benchmark = read_benchmark(find_benchmark("nonspeech"))
+    part = benchmark.sets[0]
+    assert part.nonspeech
+    small = part.model_copy(update={"nonspeech": part.nonspeech.model_copy(update={"count": 12, "seconds": 0.5})})
+    benchmark = benchmark.model_copy(update={"sets": [small]})
+    one = open_benchmark(benchmark, place(tmp_path / "one"))
+    two = open_benchmark(benchmark, place(tmp_path / "two"))
+    assert digest_items(one) == digest_items(two)
+    assert {item.utterance.text for item in one} == {""}
+    assert {item.utterance.lang for item in one} == {"en", "de"}
+    assert [a.audio.read_bytes() == b.audio.read_bytes() for a, b in zip(one, two, strict=True)] == [True] * 12
+
+
+def make_items(*texts: str) -> list[Item]:
+    return items_of([Utterance(f"u{n}", f"u{n}.wav", text, "en") for n, text in enumerate(texts)], Path("x"))
+
+
+def test_references_that_systems_agree_against_are_listed() -> None:
+    items = make_items("the patient has know fever", "no cough")
+    right = {
+        "u0": Answer("u0", Reply("the patient has no fever"), None, 1, 1),
+        "u1": Answer("u1", Reply("no"), None, 1, 1),
+    }
+    other = {"u0": Answer("u0", Reply("The patient has no fever."), None, 1, 1), "u1": Answer("u1", None, "x", 1, 1)}
+    doubts = doubt_references(items, [right, other])
+    assert [(d.key, d.reference, d.heard, d.systems) for d in doubts] == [("u0", "know", "no", 2)]
+
+
+def test_reviewed_fixes_apply_only_to_what_was_reviewed(tmp_path: Path) -> None:
+    items = make_items("has know fever", "no cough")
+    fix = {"id": "u0", "was": "has know fever", "text": "has no fever", "who": "dr a", "why": "heard twice"}
+    path = tmp_path / "fixes.jsonl"
+    path.write_text(json.dumps(fix) + "\n")
+    assert [item.utterance.text for item in apply_fixes(items, path)] == ["has no fever", "no cough"]
+    with pytest.raises(DataError, match="no longer what was fixed"):
+        apply_fixes(make_items("has now fever"), path)
+    path.write_text(json.dumps({**fix, "id": "u9"}) + "\n")
+    with pytest.raises(DataError, match="no utterance of id 'u9'"):
+        apply_fixes(items, path)
+    path.write_text('{"id": "u0"}\n')
+    with pytest.raises(DataError, match=r"fixes\.jsonl:1"):
+        apply_fixes(items, path)
