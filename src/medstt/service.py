@@ -15,9 +15,13 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from medstt.errors import MedsttError, OptionError
+from medstt.values import LANGUAGES, Language
 
 if TYPE_CHECKING:  # heavy parts are imported when they are wired
-    from medstt.engine.protocol import Bias, Engine
+    from medstt.engine.bias import BiasOptions, NameLists
+    from medstt.engine.protocol import Engine
+    from medstt.listen import Vocabulary
+    from medstt.registry import ResolvedModel
     from medstt.transcriber import TranscribeOptions, Transcriber
     from medstt.work.log import Log
     from medstt.work.metric import Metrics
@@ -154,30 +158,64 @@ def open_transcriber(
     language: str | None = None,
     replicas: int = 1,
     options: TranscribeOptions | None = None,
-    bias: Bias | None = None,
+    vocabulary: Vocabulary = None,
 ) -> Transcriber:
     """Resolve a model by name, load it with so many single-threaded replicas and return its transcriber.
 
-    ``language`` None detects it; it stands before the one in ``options``. Raises ModelError, or OptionError for a
-    language the model does not know.
+    ``language`` None detects it; it stands before the one in ``options``. ``vocabulary`` holds paths of tables,
+    folders or plain lists, and terms as strings; None is the built-in vocabulary, an empty one none. Raises
+    ModelError, VocabError, or OptionError for a language the model does not know.
     """
+    from medstt.listen import open_vocabulary
     from medstt.transcriber import TranscribeOptions, Transcriber
 
     chosen = options or TranscribeOptions()
     if language is not None:
         chosen = replace(chosen, decode=replace(chosen.decode, language=language))
-    return Transcriber(load_model(settings, model, replicas), chosen, bias)
+    spoken: Language | None = next((code for code in LANGUAGES if code == chosen.decode.language), None)
+    lexicon, warnings = open_vocabulary(vocabulary, spoken)
+    found = _resolve(settings, model)
+    engine = _load(settings, found, replicas)
+    if lexicon is None:
+        return Transcriber(engine, chosen)
+    if vocabulary and not engine.capabilities.bias:
+        raise OptionError(f"{engine.ref.name} runs on an engine without vocabulary bias", "Use the onnx engine")
+    names = open_names(settings).open(engine, lexicon, _bias_options(found))
+    return Transcriber(engine, chosen, names.bias, names.check, (*warnings, *names.warnings))
 
 
 def load_model(settings: Settings, model: str | None = None, replicas: int = 1) -> Engine:
     """Resolve a model by name and load it; several replicas share the work of one call. Raises ModelError."""
-    from medstt.engine import EnginePool, load_engine
+    return _load(settings, _resolve(settings, model), replicas)
+
+
+def open_names(settings: Settings) -> NameLists:
+    """Return what compiles vocabularies for models and keeps them; share one for many requests."""
+    from medstt.engine.bias import NameLists
+    from medstt.vocab import builtin_vocab_folder
+    from medstt.vocab.command import dictation_commands
+
+    return NameLists(settings.home / "cache" / "names", dictation_commands(builtin_vocab_folder()))
+
+
+def _bias_options(model: ResolvedModel) -> BiasOptions:
+    from medstt.engine.bias import parse_bias_options
+
+    return parse_bias_options(model.card.extra if model.card else {}, f"{model.path / 'card.json'}")
+
+
+def _resolve(settings: Settings, model: str | None) -> ResolvedModel:
     from medstt.registry import resolve_model
 
-    found = resolve_model(model or settings.model, settings.home)
+    return resolve_model(model or settings.model, settings.home)
+
+
+def _load(settings: Settings, found: ResolvedModel, replicas: int) -> Engine:
+    from medstt.engine import EnginePool, load_engine
+
     cache = settings.home / "cache" / "engines"
-    engine = load_engine(found.path, found.name, cache=cache, digest=found.digest)
-    return engine if replicas == 1 else EnginePool([engine, *(engine.replicate() for _ in range(replicas - 1))])
+    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
+    return engines[0] if replicas == 1 else EnginePool(engines)
 
 
 def open_settings_store(settings: Settings) -> Store:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from medstt.audio import AudioStream, Source, open_audio
 from medstt.engine.protocol import Bias, Clip, DecodeOptions, Engine
@@ -19,6 +20,9 @@ from medstt.errors import OptionError
 from medstt.feature import FRONT_END_VERSION
 from medstt.speech import SegmentOptions, segment_stream
 from medstt.values import RATE_HZ, Audio, Hypothesis, Samples, Segment, Transcript
+
+if TYPE_CHECKING:
+    from medstt.engine.bias.check import NameCheck
 
 POLICY_VERSION = "policy-1"
 NO_SPEECH = "no speech found"
@@ -60,10 +64,18 @@ class TranscribeOptions:
 
 
 class Transcriber:
-    """An engine with a decode policy; cheap to make, safe to share between threads as far as its engine is."""
+    """An engine with a decode policy; cheap to make, safe to share between threads as far as its engine is.
+
+    ``bias`` and ``check`` listen for names; ``warnings`` about them come with every transcript.
+    """
 
     def __init__(
-        self, engine: Engine, options: TranscribeOptions = TranscribeOptions(), bias: Bias | None = None
+        self,
+        engine: Engine,
+        options: TranscribeOptions = TranscribeOptions(),
+        bias: Bias | None = None,
+        check: NameCheck | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         language, known = options.decode.language, engine.capabilities.languages
         if language is not None and language not in known:
@@ -75,6 +87,8 @@ class Transcriber:
         self.engine = engine
         self.options = options
         self.bias = bias
+        self.check = check
+        self.warnings = warnings
 
     @property
     def settings_digest(self) -> str:
@@ -85,6 +99,7 @@ class Transcriber:
             "options": asdict(self.options),
             "capabilities": asdict(self.engine.capabilities),
             "bias": self.bias.digest if self.bias else None,
+            "names": self.check.digest if self.check else None,
         }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -115,11 +130,12 @@ class Transcription:
         self._engine = transcriber.engine
         self._options = transcriber.options
         self._bias = transcriber.bias
+        self._check = transcriber.check
         self._settings_digest = transcriber.settings_digest
         self._audio: Audio | AudioStream = source if isinstance(source, Audio) else open_audio(source, name)
         self._language = self._options.decode.language
         self._heard: list[Hypothesis] = []
-        self._doubts: list[str] = []
+        self._doubts: list[str] = list(transcriber.warnings)
         self._finished = False
         self.position_ms = 0
         self.declared_ms = source.duration_ms if isinstance(source, Audio) else self._declared()
@@ -145,7 +161,7 @@ class Transcription:
         for batch in _batches(itertools.chain(first, clips)):
             for clip, hypothesis in zip(batch, self._decode(batch), strict=True):
                 self.position_ms = hypothesis.segment.end_ms
-                kept = self._judge(self._reconsider(clip, hypothesis))
+                kept = self._judge(self._check_names(clip, self._reconsider(clip, hypothesis)))
                 if kept is not None:
                     self._heard.append(kept)
                     yield kept
@@ -208,6 +224,10 @@ class Transcription:
             return hypothesis
         other = self._engine.decode([clip], replace(self._options.decode, language=likely))[0]
         return other if other.logprob >= hypothesis.logprob + policy.switch_gain else hypothesis
+
+    def _check_names(self, clip: Clip, hypothesis: Hypothesis) -> Hypothesis:
+        """Weigh doubtful words and names with a look-alike against names of like sound."""
+        return self._check.check(self._engine, clip, hypothesis) if self._check else hypothesis
 
     def _judge(self, hypothesis: Hypothesis) -> Hypothesis | None:
         """Return the hypothesis, None for an empty one; note what guards did, and doubts, without any words."""

@@ -69,10 +69,38 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read some words, and its probability among the readings that were weighed (0-1)."""
+
+    text: str
+    probability: float
+
+
+Reason = Literal["replaced", "kept", "look_alike"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A name that was weighed against names of like sound: the words it stands at, and what became of it.
+
+    ``first``..``last`` (exclusive) are words of the hypothesis; ``heard`` is what the decoder wrote first, ``written``
+    what stands there now. "replaced": a name took the place of what is no word; "kept": what was heard stands, another
+    reading is near; "look_alike": a name stands that is easily mistaken for another reading.
+    """
+
+    first: int
+    last: int
+    heard: str
+    written: str
+    readings: tuple[Reading, ...]
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     """What an engine heard in one segment: words, mean log-probability per token, probability of no speech (0-1).
 
-    ``warnings`` say what a guard did to it (a loop cut, invented text dropped).
+    ``warnings`` say what a guard did to it (a loop cut, invented text dropped), ``choices`` which names were weighed.
     """
 
     segment: Segment
@@ -82,6 +110,7 @@ class Hypothesis:
     language: str
     alternatives: tuple[Alternative, ...] = ()
     warnings: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()
 
     @property
     def text(self) -> str:

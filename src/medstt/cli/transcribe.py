@@ -21,6 +21,7 @@ from medstt.cli.app import EXIT_FAILED, EXIT_STOPPED
 
 if TYPE_CHECKING:
     from medstt.batch import Outcome, OutputFolder, Recording, WriteOptions
+    from medstt.listen import Vocabulary
     from medstt.transcriber import Transcriber
 
 app = typer.Typer(add_completion=False)
@@ -45,6 +46,10 @@ def transcribe(
     template: Annotated[
         str | None, typer.Option("--template", help="Put the report's sections in a template's order.")
     ] = None,
+    vocabulary: Annotated[
+        list[str] | None,
+        typer.Option("--vocabulary", help="List, table or folder of names to listen for; repeat. none: no names."),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Single-threaded engines at work; 0 is one per core.")] = 0,
 ) -> None:
     """Turn recordings into text, offline.
@@ -54,10 +59,11 @@ def transcribe(
     """
     from medstt.batch import OutputFolder, WriteOptions, find_recordings
     from medstt.export import check_formats
+    from medstt.listen import parse_vocabulary
 
     chosen = check_formats([item.strip() for item in formats.split(",") if item.strip()])
     options = WriteOptions(chosen, verbatim, check_template(template, verbatim, check_language(language)))
-    opener = partial(open_model, model, check_language(language))
+    opener = partial(open_model, model, check_language(language), vocabulary=parse_vocabulary(vocabulary or []))
     workers = jobs or usable_cores()
     with contextlib.ExitStack() as stack:
         recordings, errors = find_recordings([path for path in paths if path != STDIN])
@@ -109,11 +115,11 @@ def check_template(template: str | None, verbatim: bool, language: str | None) -
     raise unknown[0]
 
 
-def open_model(model: str | None, language: str | None, replicas: int) -> Transcriber:
+def open_model(model: str | None, language: str | None, replicas: int, vocabulary: Vocabulary = None) -> Transcriber:
     """Open a transcriber from the settings of this process (a worker process calls this as well)."""
     from medstt.service import open_transcriber, read_settings
 
-    return open_transcriber(read_settings(), model=model, language=language, replicas=replicas)
+    return open_transcriber(read_settings(), model=model, language=language, replicas=replicas, vocabulary=vocabulary)
 
 
 def usable_cores() -> int:

@@ -50,6 +50,7 @@ def _encode_segment(hypothesis: Hypothesis) -> dict[str, Any]:
         "logprob": round(hypothesis.logprob, 4),
         "no_speech": round(hypothesis.no_speech, 4),
         "alternatives": [{"text": other.text, "logprob": round(other.logprob, 4)} for other in hypothesis.alternatives],
+        "choices": [asdict(choice) for choice in hypothesis.choices],
     }
 
 

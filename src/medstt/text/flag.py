@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from medstt.text.pack import Pack
 from medstt.text.style import Style
-from medstt.values import Flag, Span
+from medstt.values import Choice, Flag, Span
 from medstt.vocab.lexicon import Lexicon
 from medstt.vocab.term import Mention
 
@@ -50,10 +50,14 @@ SCHEDULE = (
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the recogniser says of one segment: confidence by word index, and the other readings' words."""
+    """What the recogniser says: confidence by word index, the other readings' words, and the names it weighed.
+
+    ``first`` and ``last`` of a choice count the words of the whole recording.
+    """
 
     confidence: Mapping[int, float]
     others: Mapping[int, frozenset[str]]
+    choices: Sequence[Choice] = ()
 
 
 NOTHING_HEARD = Heard({}, {})
@@ -73,6 +77,8 @@ def find_flags(
         *_doses(visible, words, drugs, style),
         *_twins(visible, drugs, lexicon, style, heard),
     ]
+    known = {(flag.start, flag.end, flag.reason) for flag in flags}
+    flags += [flag for flag in _choices(visible, heard) if (flag.start, flag.end, flag.reason) not in known]
     return tuple(sorted(flags, key=lambda flag: (flag.start, flag.end, flag.reason)))
 
 
@@ -169,3 +175,26 @@ def _twins(
             twin = twins[0].term.text
             message = f"{mention.text!r} was heard with confidence {weakest:.2f}; it is easily taken for {twin!r}."
             yield Flag(start, end, "look_alike", message, "warning", used)
+
+
+def _choices(spans: Sequence[Span], heard: Heard) -> Iterator[Flag]:
+    """Names that the recogniser weighed against others of like sound: what it wrote and what it might have been."""
+    for choice in heard.choices:
+        used = range(choice.first, choice.last)
+        found = [span for span in spans if not set(span.words).isdisjoint(used)]
+        if not found:
+            continue
+        start, end, words = found[0].start, found[-1].end, tuple(used)
+        others = [reading for reading in choice.readings if reading.text != choice.written]
+        other = others[0] if others else None
+        if choice.reason == "replaced":
+            message = (
+                f"{choice.written!r} was written for {choice.heard!r}: a name of the vocabulary that sounds alike."
+            )
+            yield Flag(start, end, "name_replaced", message, "warning", words)
+        elif other is not None and choice.reason == "look_alike":
+            message = f"{choice.written!r} may be {other.text!r} (probability {other.probability:.2f}), a look-alike."
+            yield Flag(start, end, "look_alike", message, "critical", words)
+        elif other is not None:
+            message = f"{choice.written!r} may be {other.text!r} (probability {other.probability:.2f})."
+            yield Flag(start, end, "name_doubt", message, "warning", words)

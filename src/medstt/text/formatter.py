@@ -26,7 +26,7 @@ from medstt.text.spelling import read_spelling
 from medstt.text.style import STYLES, Style
 from medstt.text.template import TemplateBook, expand_auto_text, load_templates
 from medstt.text.token import tokenise, word_texts
-from medstt.values import LANGUAGES, Document, Flag, Language, Transcript
+from medstt.values import LANGUAGES, Choice, Document, Flag, Language, Transcript
 from medstt.vocab.lexicon import Lexicon, load_lexicon
 
 BRAND_LETTERS = 4  # shorter brands may be ordinary words
@@ -114,11 +114,13 @@ def _numbers(items: list[Item], pack: Pack) -> list[Item]:
 
 
 def _heard(transcript: Transcript) -> Heard:
-    """Confidence and other readings by word index."""
+    """Confidence and other readings by word index, and the names weighed."""
     confidence: dict[int, float] = {}
     others: dict[int, frozenset[str]] = {}
+    choices: list[Choice] = []
     index = 0
     for hypothesis in transcript.hypotheses:
+        choices += [replace(one, first=one.first + index, last=one.last + index) for one in hypothesis.choices]
         words = frozenset(
             word.lower().strip(".,;:") for other in hypothesis.alternatives for word in other.text.split()
         )
@@ -127,7 +129,7 @@ def _heard(transcript: Transcript) -> Heard:
             if words:
                 others[index] = words
             index += 1
-    return Heard(confidence, others)
+    return Heard(confidence, others, choices)
 
 
 def _placeholder_flag(text: str, name: str) -> Flag:

@@ -5,7 +5,9 @@ Brings layers, search, spotting, look-alikes and bias phrases together. Knows no
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -36,6 +38,15 @@ class Lexicon:
         """The built-in vocabulary's version, followed by the further layers and the digest's first digits."""
         names = "+".join(layer.name for layer in self._layers if layer.name != "builtin")
         return f"{self._contents.version}+{names}.{self.digest[:8]}" if names else self._contents.version
+
+    def extended(self, terms: Sequence[Term]) -> Lexicon:
+        """Return this lexicon with further terms over it; known terms of the same name stay beside them."""
+        if not terms:
+            return self
+        named = "\n".join("\t".join((term.layer, term.language, term.kind, term.text)) for term in terms)
+        digest = hashlib.sha256(f"{self.digest}\n{named}".encode()).hexdigest()
+        contents = replace(self._contents, terms=(*self._contents.terms, *terms), digest=digest)
+        return Lexicon(contents, (*self._layers, Layer(terms[0].layer, Path(terms[0].source))))
 
     @property
     def pairs(self) -> tuple[Pair, ...]:

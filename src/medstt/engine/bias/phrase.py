@@ -43,9 +43,10 @@ class Rows:
 def spell(table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions, commands: Collection[str]) -> Rows:
     """Return the rows of all phrases worth favouring.
 
-    Left out with a warning are phrases that are a dictation command, that the model writes in whole tokens (its
-    tokenizer was made from frequent words: those need no help and must not be favoured), that are shorter than four
-    letters, or that it cannot spell. Raises VocabError for more than 100,000 phrases.
+    Left out, with a warning where they are not the built-in vocabulary's, are phrases that are a dictation command,
+    that the model writes in whole tokens (its tokenizer was made from frequent words: those need no help and must not
+    be favoured), that are shorter than four letters, or that it cannot spell. Raises VocabError for more than
+    100,000 phrases.
     """
     if len(phrases) > MOST_PHRASES:
         raise VocabError(
@@ -53,6 +54,7 @@ def spell(table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions
             "Leave out the terms that are not used, or give the terms of one department",
         )
     forms, weights, left_out = _forms(phrases, options, commands)
+    own = {form.lower() for phrase in phrases if phrase.layer != "builtin" for form in (phrase.text, *phrase.spoken)}
     spaced = table.encode_all([f" {form}" for form in forms])
     bare = table.encode_all(forms)
     rows: list[list[int]] = []
@@ -61,9 +63,9 @@ def spell(table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions
     words = [form.count(" ") + 1 for form in forms]
     for form, weight, tokens, opening, count in zip(forms, weights, spaced, bare, words, strict=True):
         if not tokens or len(tokens) > MOST_TOKENS or not table.can_say(tokens):
-            dropped["unspellable"].append(form)
+            dropped["unspellable"] += [form] if form.lower() in own else []
         elif len(tokens) <= count:
-            dropped["ordinary"].append(form)
+            dropped["ordinary"] += [form] if form.lower() in own else []
         else:
             rows += (tokens, [table.size, *opening])
             kept += (weight, weight)
@@ -90,15 +92,17 @@ def _forms(
     seen: set[str] = set()
     for phrase in phrases:
         weight = phrase.weight * options.weigh(phrase.layer)
-        if phrase.text in seen:
+        own = phrase.layer != "builtin"
+        if own and phrase.text in seen:
             left_out["double"].append(phrase.text)
-        seen.add(phrase.text)
+        if own:
+            seen.add(phrase.text)
         for written in (phrase.text, *phrase.spoken):
             text = written.strip()
             if text.lower() in commands:
-                left_out["commands"].append(text)
+                left_out["commands"] += [text] if own else []
             elif sum(map(str.isalpha, text)) < LETTERS:
-                left_out["short"].append(text)
+                left_out["short"] += [text] if own else []
             else:
                 for form in (text, text.lower(), text[:1].upper() + text[1:]):
                     if weight > weights.get(form, 0.0):

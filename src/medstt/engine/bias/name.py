@@ -1,0 +1,73 @@
+"""From a lexicon and a model to what listens for its names: the compiled bias, the second look, and warnings.
+
+Knows nothing of files, requests or recordings.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from medstt.engine.bias.check import NameCheck
+from medstt.engine.bias.compile import BiasCompiler, token_table
+from medstt.engine.bias.option import BiasOptions
+from medstt.engine.bias.walk import TrieBias
+from medstt.engine.protocol import Engine
+from medstt.engine.token import TokenTable
+from medstt.vocab import Lexicon
+
+_EVERYTHING = 100_000_000  # tokens: no term is left out for want of room
+_IN_MEMORY = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """What a transcriber needs to listen for names. ``bias`` is None where the boost is 0."""
+
+    bias: TrieBias | None
+    check: NameCheck | None
+    phrases: int
+    warnings: tuple[str, ...] = ()
+
+
+class NameLists:
+    """Makes ``Names`` once for each lexicon, model and options; a list made before is found in microseconds."""
+
+    def __init__(self, folder: Path | None = None, commands: Collection[str] = ()) -> None:
+        self._compiler = BiasCompiler(folder, commands)
+        self._made: OrderedDict[tuple[str, str, BiasOptions], Names] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def open(self, engine: Engine, lexicon: Lexicon, options: BiasOptions) -> Names:
+        """Return what listens for a lexicon's names; nothing for an engine that cannot.
+
+        Raises VocabError for more terms than can be listened for.
+        """
+        if not engine.capabilities.bias:
+            return Names(None, None, 0)
+        key = (lexicon.digest, engine.ref.digest, options)
+        with self._lock:
+            found = self._made.get(key)
+            if found is None:
+                found = self._made[key] = self._make(engine, lexicon, options)
+            self._made.move_to_end(key)
+            if len(self._made) > _IN_MEMORY:
+                self._made.popitem(last=False)
+            return found
+
+    def _make(self, engine: Engine, lexicon: Lexicon, options: BiasOptions) -> Names:
+        table = token_table(engine)
+        compiled = self._compiler.compile(table, lexicon.bias_phrases(_EVERYTHING), options)
+        check = NameCheck(
+            lexicon, options, lambda text: len(table.encode(text)), lambda word: _is_ordinary(table, word)
+        )
+        bias = compiled.bias if options.boost > 0 and compiled.bias.nodes > 1 else None
+        return Names(bias, check, compiled.phrases, compiled.warnings)
+
+
+def _is_ordinary(table: TokenTable, word: str) -> bool:
+    """Tell whether the model has one token for a word: its tokenizer was made from frequent words."""
+    return len(table.encode(word)) == 1 or len(table.encode(word.lower())) == 1
