@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import shutil
+import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,20 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WAIT_MS = 60_000
+
+
+def until(page: Page, condition: str) -> None:
+    """Wait for a condition; Playwright's own way evaluates strings inside the page, which the page forbids."""
+    end = time.monotonic() + WAIT_MS / 1000
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(50)
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a screenshot for the eye where SCREENSHOTS names a folder."""
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +91,7 @@ def recording(tmp_path: Path, wav: bytes) -> Path:
 def test_nothing_is_seen_without_a_key(page: Page, live: Any) -> None:
     page.goto(live.url)
     expect(page.locator("#key")).to_be_focused()
+    keep(page, "signin")
     for name in ("app.js", "report.js"):
         assert page.request.get(f"{live.url}/page/{name}").status == 401
     page.fill("#key", "medstt_wrong")
@@ -91,8 +108,11 @@ def test_a_recording_becomes_a_signed_report(
     text = page.locator("#text")
     expect(text).to_have_text("The patient is well")
     assert page.locator(".word").count() == 4
+    keep(page, "report-light")
+    page.emulate_media(color_scheme="dark")
+    keep(page, "report-dark")
     page.locator(".word", has_text="patient").click()
-    page.wait_for_function("document.querySelector('audio').currentTime >= 0.5")
+    until(page, "document.querySelector('audio').currentTime >= 0.5")
     page.click("#edit")
     page.fill("#editor", "The patient is unwell")
     page.keyboard.press("Control+Enter")
@@ -118,7 +138,7 @@ def test_the_microphone_records(page: Page, sign_in: Callable[..., None]) -> Non
     sign_in("clinician")
     page.click("#record")
     expect(page.locator("#record")).to_have_class(re.compile("recording"))
-    page.wait_for_function("document.querySelector('#clock').textContent >= '0:02'")
+    until(page, "document.querySelector('#clock').textContent >= '0:02'")
     page.click("#pause")
     expect(page.locator("#pause")).to_have_text("Continue")
     page.click("#pause")
@@ -160,8 +180,9 @@ def test_it_works_by_keyboard_in_german_and_narrow(
     page.keyboard.press("ArrowRight")
     assert page.evaluate("document.activeElement.textContent") == "patient"
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelector('audio').currentTime >= 0.5")
+    until(page, "document.querySelector('audio').currentTime >= 0.5")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    keep(page, "narrow-dark-german")
 
 
 def test_names_are_text_not_markup(
