@@ -115,6 +115,32 @@ def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, c
     )  # fmt: skip
 
 
+class TextSampler:
+    """Draws batches of bare text: a word that the decoder reads without audio costs a tenth of one that it hears."""
+
+    def __init__(self, caches: Sequence[FeatureCache], tokenizer: WhisperTokenizerFast, count: int, seed: int) -> None:
+        ids = tokenizer.convert_tokens_to_ids
+        rows = [row for cache in caches for row in cache.utterances if row.text]
+        words = tokenizer([f" {row.text}" for row in rows], add_special_tokens=False).input_ids
+        prompts = {lang: ids([START, f"<|{lang}|>", TRANSCRIBE, NO_TIMESTAMPS]) for lang in {row.lang for row in rows}}
+        self._end, self._count, self._seed = ids(END), count, seed
+        pairs = [(prompts[row.lang], text) for row, text in zip(rows, words, strict=True)]
+        self._rows = sorted(pairs, key=lambda pair: len(pair[1]))
+
+    def make(self, step: int, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return decoder input and labels (count, L) of one process's step; sentences of like length."""
+        rng = np.random.default_rng((self._seed, 7, step, rank))
+        start = int(rng.integers(0, max(1, len(self._rows) - self._count)))
+        rows = self._rows[start : start + self._count]
+        width = max(len(prompt) + len(words) for prompt, words in rows)
+        tokens = torch.zeros(len(rows), width, dtype=torch.long)
+        labels = torch.full((len(rows), width), -100, dtype=torch.long)
+        for number, (prompt, words) in enumerate(rows):
+            tokens[number, : len(prompt) + len(words)] = torch.tensor([*prompt, *words])
+            labels[number, len(prompt) - 1 : len(prompt) + len(words)] = torch.tensor([*words, self._end])
+        return tokens, labels
+
+
 class Sampler:
     """Draws batches for ever: shuffled epochs, clips of like length together."""
 

@@ -43,7 +43,7 @@ class FeatureCache:
 
 
 def _chunk(manifest: Path, rows: Sequence[Utterance], out: Path, n_mels: int) -> dict[str, str]:
-    """Compute one chunk; an utterance whose audio cannot be used gets no frames. Returns id -> reason for those."""
+    """Compute one chunk, unless audio in it cannot be used. Returns id -> reason for such utterances."""
     failed: dict[str, str] = {}
     parts: list[Features] = []
     frames: list[int] = []
@@ -53,12 +53,15 @@ def _chunk(manifest: Path, rows: Sequence[Utterance], out: Path, n_mels: int) ->
             if decoded is None or decoded[0] != row.audio:  # neighbours often share a long recording
                 decoded = (row.audio, read_audio(manifest.parent / row.audio).samples)
             end = None if row.end_ms is None else row.end_ms * RATE_HZ // 1000
+            if row.start_ms * RATE_HZ // 1000 >= len(decoded[1]):
+                raise AudioError(f"{row.audio} ends before the utterance starts ({row.start_ms} ms)")
             features = log_power(pad_samples(decoded[1][row.start_ms * RATE_HZ // 1000 : end]), n_mels).T
             parts.append(features)
             frames.append(len(features))
         except AudioError as error:
             failed[row.id] = str(error)
-            frames.append(0)
+    if failed:
+        return failed  # the chunk does not count as done: it is computed again once the rows are repaired
     data = np.concatenate(parts) if parts else np.zeros((0, n_mels), np.float32)
     partial = out.with_suffix(".partial.npz")
     np.save(out.with_suffix(".npy"), data)

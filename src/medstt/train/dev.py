@@ -72,6 +72,17 @@ def transcribe_cache(
     return texts
 
 
+def missed_terms(cache: FeatureCache, texts: dict[int, str]) -> float:
+    """Return the share (0-1) of the utterances' terms that their texts lack, whole words, case aside; 0 without terms."""
+    found = missed = 0
+    for index, text in texts.items():
+        said = f" {' '.join(text.lower().split())} "
+        for term in cache.utterances[index].terms:
+            heard = f" {' '.join(term.lower().split())} " in said
+            found, missed = found + heard, missed + (not heard)
+    return missed / max(1, found + missed)
+
+
 def word_error_rates(cache: FeatureCache, texts: dict[int, str], key: str) -> dict[str, float]:
     """Return the word error rate (0-1, verbatim but for case) by ``lang`` and the value of tag ``key``."""
     groups: dict[str, list[int]] = defaultdict(list)

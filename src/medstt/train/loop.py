@@ -19,11 +19,16 @@ from accelerate import Accelerator
 from torch import nn
 from transformers import WhisperForConditionalGeneration
 
+from medstt.disk import naming_disk_errors
 from medstt.train.alignment import GuidedAttention
+from medstt.train.batch import TextSampler
 from medstt.train.model import Batch, CtcHead, attention_loss, decode, encode
 from medstt.train.recipe import Recipe
+from medstt.train.stop import DEV_SCORE, EarlyStop, resume_stop
 
 CHECKPOINT = "checkpoint.pt"
+BEST = "best.pt"  # weights at the best dev score, kept where a run may stop early
+LOG = "log.jsonl"
 
 
 @dataclass(slots=True)
@@ -66,6 +71,24 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     decayed = [weight for name, weight in trained if weight.ndim >= 2 and "embed" not in name]
     kept = [weight for name, weight in trained if weight.ndim < 2 or "embed" in name]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint; the last one stands until this one is whole. Raises ResourceError when the disk is full."""
+    partial = path.with_name(path.name + ".partial")
+    with naming_disk_errors(path):
+        try:
+            with partial.open("wb") as out:
+                try:
+                    torch.save(state, out)
+                except RuntimeError as error:  # torch's writer hides the system's error behind one of its own
+                    raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
 class Trainer:
@@ -115,10 +138,18 @@ class Trainer:
         """Write the checkpoint (first process only); the last one stands until this one is whole."""
         if self.rank:
             return
-        partial = self.folder / (CHECKPOINT + ".partial")
-        state = {"model": self.model.state_dict(), "head": self.head.state_dict(), "step": self.step}
-        torch.save({**state, "optimizer": self.optimizer.state_dict()}, partial)
-        partial.replace(self.folder / CHECKPOINT)
+        write_state({**self._weights(), "optimizer": self.optimizer.state_dict()}, self.folder / CHECKPOINT)
+
+    def _weights(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "head": self.head.state_dict(), "step": self.step}
+
+    def load_best(self) -> None:
+        """Take the weights with the best dev score, where a run that may stop early kept them."""
+        path = self.folder / BEST
+        if path.exists():
+            state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.head.load_state_dict(state["head"])
 
     def losses(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the decoder's loss (with distillation, if any) and the CTC loss of a batch."""
@@ -141,19 +172,30 @@ class Trainer:
             loss = loss + guide_weight(self.recipe, self.step) * self.guide.loss(batch)
         return loss, self.head(states, batch)
 
+    def text_loss(self, texts: TextSampler) -> torch.Tensor:
+        """Return the decoder's loss on bare text, told apart from audio by a single state of zeros."""
+        tokens, labels = (part.to(self.accelerator.device) for part in texts.make(self.step, self.rank))
+        nothing = torch.zeros(len(tokens), 1, self.model.config.d_model, device=tokens.device)
+        return attention_loss(decode(self.model, nothing, tokens), labels, self.recipe.loss.smoothing)
+
     def train(
         self,
         batches: Iterator[Batch],
         *,
+        texts: TextSampler | None = None,
         report: Callable[[dict[str, float]], None] = lambda row: None,
         evaluate: Callable[[], dict[str, float]] | None = None,
         report_steps: int = 50,
     ) -> None:
         """Run to the recipe's last step, reporting every ``report_steps`` and scoring every ``dev_steps``."""
         recipe, state = self.recipe, Progress()
+        stop = resume_stop(recipe.patience, self.folder / LOG, self.step)
+        unscored = self.step > 0 and self.step % recipe.dev_steps == 0 and stop.last_step < self.step
+        if evaluate and recipe.patience and unscored:  # killed between checkpoint and score
+            state = self._score(state, report, evaluate, stop)
         # Dropout's chance must not depend on where a run was interrupted.
         self.model.train()
-        while self.step < recipe.steps:
+        while self.step < recipe.steps and not stop.stopped:
             torch.manual_seed((recipe.seed * 1_000_003 + self.step) * self.world + self.rank)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, self.step)
@@ -165,6 +207,8 @@ class Trainer:
                 with self.accelerator.autocast():
                     loss, ctc = self.losses(batch)
                     total = ((1 - weight) * loss + weight * ctc) / recipe.accumulate
+                    if texts is not None:
+                        total = total + recipe.loss.text * self.text_loss(texts) / recipe.accumulate
                 total.backward()  # type: ignore[no-untyped-call]
                 state.loss += float(loss.detach())
                 state.ctc += float(ctc.detach())
@@ -178,10 +222,30 @@ class Trainer:
                 state = self._report(state, report, {})
             if self.step % recipe.checkpoint_steps == 0 or self.step == recipe.steps:
                 self.save()
-            if evaluate and self.rank == 0 and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
-                scores = evaluate()
-                self.model.train()
-                state = self._report(state, report, scores)
+            if evaluate and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
+                state = self._score(state, report, evaluate, stop)
+        if stop.stopped and self.step % recipe.checkpoint_steps:
+            self.save()
+
+    def _score(
+        self,
+        state: Progress,
+        report: Callable[[dict[str, float]], None],
+        evaluate: Callable[[], dict[str, float]],
+        stop: EarlyStop,
+    ) -> Progress:
+        """Score the dev sets in the first process; all of them learn whether to stop."""
+        if self.rank == 0:
+            scores = evaluate()
+            self.model.train()
+            if self.recipe.patience and stop.take(self.step, scores[DEV_SCORE]):
+                write_state(self._weights(), self.folder / BEST)
+            state = self._report(state, report, scores)
+        if self.recipe.patience and self.world > 1:
+            worse = torch.tensor(stop.worse)
+            dist.broadcast(worse, 0)
+            stop.worse = int(worse)
+        return state
 
     def _average_gradients(self) -> None:
         """Average gradients over the processes, as one message."""
@@ -213,7 +277,7 @@ class Trainer:
             }  # fmt: skip
         row |= scores
         if self.rank == 0:
-            with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+            with (self.folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(row) + "\n")
             report(row)
         return Progress()

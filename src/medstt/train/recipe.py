@@ -53,6 +53,7 @@ class Loss(Section):
     smoothing: float = 0.05
     guide_start: float = Field(0.0, description="weight of guided attention at the start")
     guide_end: float = Field(0.0, description="and where ctc_end is reached")
+    text: float = Field(0.0, description="weight of the decoder's loss on bare text, without audio")
     distil: float = Field(0.0, description="weight of the distance to the frozen base's decoder states")
 
 
@@ -75,6 +76,7 @@ class Recipe(Section):
     clip: float = 1.0
     frames: int = Field(10_000, description="frames of 10 ms in a batch, padding included")
     accumulate: int = 1
+    text_batch: int = Field(48, gt=0, description="sentences of bare text in a process's step, where loss.text is set")
     joined: float = 0.12
     empty: float = 0.03
     short_first: bool = False
@@ -82,6 +84,9 @@ class Recipe(Section):
     augment_from: int = Field(0, description="step from which every clip is augmented; fewer before, none at the start")
     checkpoint_steps: int = 200
     dev_steps: int = 500
+    patience: int = Field(0, ge=0, description="dev scores without a better one before the run stops; 0: never")
+    term_weight: float = Field(1.0, ge=0, description="weight of missed terms beside word errors in the dev score")
+    memory_gb: float | None = Field(None, gt=0, description="budget within which frames and accumulate are chosen")
     processes: int = Field(1, gt=0, description="CPU: single-threaded processes that share a step; best is one a core")
     shape: Shape = Shape()
     loss: Loss = Loss()
@@ -121,25 +126,36 @@ def nearest_key(model: type[BaseModel], key: str) -> str | None:
     return str(found[0]) if found else None
 
 
+def read_tables(path: Path) -> dict[str, Any]:
+    """Read a TOML file; raises DataError naming it and the fault."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path}: {error}", "Correct the recipe") from error
+
+
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe and lay ``key=value`` overrides on it.
 
     Raises DataError naming the wrong key and the nearest valid one.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise DataError(f"{path}: {error}", "Correct the recipe") from error
+    data = read_tables(path)
     for override in overrides:
         data = merge(data, parse_override(override))
+    data.pop("tune", None)  # what `medstt tune` may change is no part of a run
+    return parse_recipe(data, path.name)
+
+
+def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
+    """Validate a recipe's values; ``where`` goes into the message of the DataError raised."""
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"])
         hint = "Correct the recipe"
         if first["type"] == "extra_forbidden":
             models: dict[str, type[BaseModel]] = {"shape": Shape, "loss": Loss, "train": DataSource, "dev": DataSource}
             near = nearest_key(models.get(str(first["loc"][0]), Recipe), str(first["loc"][-1]))
             hint = f"Did you mean {near!r}?" if near else f"Valid keys: {', '.join(Recipe.model_fields)}"
-        raise DataError(f"{path.name}: {where}: {first['msg']}", hint) from error
+        raise DataError(f"{where}: {key}: {first['msg']}", hint) from error

@@ -22,7 +22,7 @@ from transformers import WhisperForConditionalGeneration, WhisperTokenizerFast
 from medstt.errors import ConflictError, DataError, ModelError
 from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
 from medstt.train.augment import Augment, AugmentOptions
-from medstt.train.batch import BatchOptions, Sampler
+from medstt.train.batch import BatchOptions, Sampler, TextSampler
 from medstt.train.cache import FeatureCache, open_cache
 from medstt.train.dev import transcribe_cache, word_error_rates
 from medstt.train.export import load_head, save_head
@@ -154,7 +154,8 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
         meeting = (places.run / "rendezvous").resolve().as_uri()
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.processes)
     trainer, tokenizer = open_trainer(recipe, places, base)
-    sampler = make_sampler(recipe, places, tokenizer, open_caches(recipe.train, places, N_MELS, 1))
+    caches = open_caches(recipe.train, places, N_MELS, 1)
+    sampler = make_sampler(recipe, places, tokenizer, caches)
     devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
 
     def evaluate() -> dict[str, float]:
@@ -167,7 +168,10 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
         return scores
 
     batches = sampler.batches(trainer.step * recipe.accumulate, trainer.rank, trainer.world)
-    trainer.train(batches, report=report, evaluate=evaluate if devs else None)
+    texts = None
+    if recipe.loss.text > 0:
+        texts = TextSampler([cache for cache, _ in caches], tokenizer, recipe.text_batch, recipe.seed)
+    trainer.train(batches, texts=texts, report=report, evaluate=evaluate if devs else None)
     if recipe.processes > 1:
         dist.destroy_process_group()
 

@@ -1,0 +1,61 @@
+"""What training refuses in a manifest before the first step, and what it leaves out with a word.
+
+Knows nothing of how batches are drawn but their limits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from transformers import WhisperTokenizerFast
+
+from medstt.errors import DataError
+from medstt.train.batch import MAX_FRAMES
+from medstt.train.cache import FeatureCache
+from medstt.values import LANGUAGES, Utterance
+
+MIN_FRAMES = 30  # the sampler takes longer ones only
+SPECIAL_TOKENS = 7  # at most: start, language, task, no-times or two times, end
+
+log = logging.getLogger(__name__)
+
+
+def check_audio(manifest: Path, rows: Sequence[Utterance]) -> None:
+    """Raise DataError if audio named by a manifest is not there, before hours go into the rest of it."""
+    there: dict[str, bool] = {}
+    for row in rows:
+        if row.audio not in there:
+            there[row.audio] = (manifest.parent / row.audio).is_file()
+    missing = [row for row in rows if not there[row.audio]]
+    if missing:
+        raise DataError(
+            f"{manifest}: the audio of {len(missing)} of {len(rows)} utterances is missing, e.g. {missing[0].id}: "
+            f"{missing[0].audio}",
+            "Put the files back or take the rows out (`medstt data check` does)",
+        )  # fmt: skip
+
+
+def check_rows(manifest: str, cache: FeatureCache, tokenizer: WhisperTokenizerFast, positions: int) -> None:
+    """Raise DataError for a row of another language or with more text than the decoder's ``positions`` hold.
+
+    Logs how many utterances training leaves out because they are too short or too long.
+    """
+    for row in cache.utterances:
+        if row.lang not in LANGUAGES:
+            raise DataError(
+                f"{manifest}: {row.id}: language {row.lang!r} cannot be trained", f"Use one of {', '.join(LANGUAGES)}"
+            )
+    encoded = tokenizer([f" {row.text}" for row in cache.utterances], add_special_tokens=False).input_ids
+    for row, tokens in zip(cache.utterances, encoded, strict=True):
+        if len(tokens) + SPECIAL_TOKENS > positions:
+            raise DataError(
+                f"{manifest}: {row.id}: its text takes {len(tokens)} tokens; the decoder holds "
+                f"{positions - SPECIAL_TOKENS}",
+                "Split the utterance, or correct a text that is longer than its audio",
+            )
+    left_out = int(((cache.frames <= MIN_FRAMES) | (cache.frames > MAX_FRAMES)).sum())
+    if left_out:
+        log.warning("%s: %d utterances are left out, shorter than %.1f s or longer than %.0f s", manifest, left_out,
+                    MIN_FRAMES / 100, MAX_FRAMES / 100)  # fmt: skip
