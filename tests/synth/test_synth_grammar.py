@@ -96,7 +96,7 @@ def test_the_shipped_grammars_fill_every_slot(lang: Language) -> None:
     said = [grammar.sentence(rng, decks, drugs=number % 2 == 0).text for number in range(1500)]
     assert not any(mark in text for text in said for mark in "{}()\x00")
     assert not any(character.isdigit() for text in said for character in text)
-    assert len(set(said)) > 1400
+    assert len(set(said)) > 1200
     for slot in LISTS:
         about = list(grammar.about(rng, decks, slot, terms("Zorvex"), 8))
         assert all("Zorvex" in sentence.text for sentence in about)

@@ -20,6 +20,7 @@ from medstt.data.measure import Measures, count_words, cut, foreign_letters, lik
 from medstt.data.rule import Rules
 from medstt.errors import AudioError
 from medstt.manifest import read_manifest
+from medstt.process import end_with_parent
 from medstt.values import LANGUAGES, Audio, Utterance
 
 # code -> what it means; the codes are what programs may rely on.
@@ -127,7 +128,7 @@ def _measure(folder: Path, utterances: Sequence[Utterance], jobs: int) -> Iterat
     if jobs <= 1 or len(utterances) < 2 * jobs:
         yield from map(work, utterances)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=end_with_parent) as pool:
         yield from pool.map(work, utterances, chunksize=16)
 
 

@@ -1,7 +1,8 @@
 """A synthesis recipe made into speech: audio files and a manifest; resumable, on all cores.
 
 A shard of utterances is complete when its JSON Lines file exists, so a killed run goes on with the first shard that is
-not. Knows nothing of training.
+not. A shard is always spoken whole, in order, by fresh synthesisers: espeak-ng's samples depend a little on what it said
+before. Knows nothing of training.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from filelock import FileLock, Timeout
 from medstt.disk import naming_disk_errors, write_atomically
 from medstt.errors import ConflictError, DataError
 from medstt.manifest import read_manifest, write_manifest
+from medstt.process import end_with_parent
 from medstt.synth.compose import SHARD, Line, cast, compose
 from medstt.synth.degrade import Degrader, Sounds, find_sounds
 from medstt.synth.recipe import Degrade, SynthRecipe
@@ -183,7 +185,8 @@ def _make_all(
     missing = [(number, shard) for number, shard in enumerate(shards) if not paths[number].exists()]
     progress(total - sum(len(shard) for _, shard in missing), total, 0.0)
     if missing:
-        with ProcessPoolExecutor(min(jobs, len(missing)), mp_context=get_context("spawn")) as pool:
+        workers = min(jobs, len(missing))
+        with ProcessPoolExecutor(workers, get_context("spawn"), initializer=end_with_parent) as pool:
             waiting = {pool.submit(make_shard, studio, number, shard): len(shard) for number, shard in missing}
             try:
                 for future in as_completed(waiting):

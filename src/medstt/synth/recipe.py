@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from medstt.errors import DataError
 from medstt.values import Language
@@ -107,12 +107,15 @@ def read_recipe(path: Path) -> SynthRecipe:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{path}: {error}", "Correct the recipe") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one: name what was written.
+        first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"])
         hint = "Correct the recipe"
         if first["type"] == "extra_forbidden":
             model = _table(tuple(str(part) for part in first["loc"][:-1]))
-            near = process.extractOne(str(first["loc"][-1]), list(model.model_fields), score_cutoff=60)
+            near = process.extractOne(
+                str(first["loc"][-1]), list(model.model_fields), scorer=fuzz.ratio, score_cutoff=60
+            )
             hint = f"Did you mean {near[0]!r}?" if near else f"Valid keys: {', '.join(model.model_fields)}"
         raise DataError(f"{path.name}: {where or 'recipe'}: {first['msg']}", hint) from error
 
