@@ -59,22 +59,22 @@ def spell(table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions
     bare = table.encode_all(forms)
     rows: list[list[int]] = []
     kept: list[float] = []
-    dropped: dict[str, list[str]] = {"ordinary": [], "unspellable": []}
-    words = [form.count(" ") + 1 for form in forms]
-    for form, weight, tokens, opening, count in zip(forms, weights, spaced, bare, words, strict=True):
+    pairs = zip(forms, spaced, strict=True)
+    ordinary = {form.lower() for form, tokens in pairs if 0 < len(tokens) <= form.count(" ") + 1}
+    unspellable: list[str] = []
+    for form, weight, tokens, opening in zip(forms, weights, spaced, bare, strict=True):
+        if form.lower() in ordinary:
+            continue
         if not tokens or len(tokens) > MOST_TOKENS or not table.can_say(tokens):
-            dropped["unspellable"] += [form] if form.lower() in own else []
-        elif len(tokens) <= count:
-            dropped["ordinary"] += [form] if form.lower() in own else []
+            unspellable.append(form)
         else:
             rows += (tokens, [table.size, *opening])
             kept += (weight, weight)
-    ordinary = _names(dropped["ordinary"])
     warnings = [
         *_warn("spoken commands", left_out["commands"]),
         *_warn("of fewer than four letters", left_out["short"]),
-        *_warn("ordinary words", ordinary),
-        *_warn("beyond what this model can spell", _names(dropped["unspellable"])),
+        *_warn("ordinary words", sorted(ordinary & own)),
+        *_warn("beyond what this model can spell", sorted({form.lower() for form in unspellable} & own)),
     ]
     if left_out["double"]:
         warnings.append(f"{len(left_out['double'])} terms are listed twice; the higher weight counts")
@@ -108,11 +108,6 @@ def _forms(
                     if weight > weights.get(form, 0.0):
                         weights[form] = weight
     return list(weights), list(weights.values()), left_out
-
-
-def _names(forms: Sequence[str]) -> list[str]:
-    """Return each name once, whatever its case."""
-    return list({form.lower(): form for form in forms}.values())
 
 
 def _warn(what: str, terms: Sequence[str]) -> list[str]:
