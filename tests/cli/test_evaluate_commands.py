@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from medstt.cli import compare, evaluate, gate, leaderboard, report
+from medstt.manifest import write_manifest
+from medstt.values import Utterance
+
+BENCHMARK = """
+name = "quiet"
+version = 1
+title = "Nobody speaks"
+metrics = ["invented"]
+
+[[sets]]
+name = "made"
+nonspeech = { count = 12, seconds = 0.3 }
+"""
+GATE = """
+version = 1
+worse_share = 10.0
+p95_ratio = 9.0
+
+[[rules]]
+rate = "invented"
+benchmarks = ["BENCHMARK"]
+margin = 1.0
+ceiling = 40.0
+events = 12
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MEDSTT_HOME", str(tmp_path / "home"))
+    (tmp_path / "quiet.toml").write_text(BENCHMARK)
+    (tmp_path / "gate.toml").write_text(GATE.replace("BENCHMARK", str(tmp_path / "quiet.toml")))
+    return tmp_path
+
+
+def run(module: object, *arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(module.app, list(arguments), catch_exceptions=False)  # type: ignore[attr-defined]
+    return result.exit_code, result.stdout
+
+
+def test_evaluate_compare_report_and_leaderboard_work_on_one_manifest(home: Path) -> None:
+    utterances = [
+        Utterance("a", "a.wav", "no fever", "en", tags={"tier": "trained"}),
+        Utterance("b", "b.wav", "links kein Erguss", "de", tags={"tier": "trained"}),
+    ]
+    write_manifest(home / "m.jsonl", utterances)
+    for name, texts in (("good", ("no fever", "links kein Erguss")), ("bad", ("fever", "rechts kein Erguss"))):
+        (home / name).mkdir()
+        for utterance, text in zip(utterances, texts, strict=True):
+            (home / name / f"{utterance.id}.txt").write_text(text)
+        code, out = run(
+            evaluate,
+            f"transcripts:{home / name}",
+            "--manifest",
+            str(home / "m.jsonl"),
+            "--out",
+            str(home / f"run-{name}"),
+        )
+        assert code == 0
+        assert "WER" in out
+    code, out = run(evaluate, str(home / "run-bad"), "--rescore", "--json")
+    assert code == 0
+    assert json.loads(out)["pools"]["synthetic"]["rates"]["critical_negation"]["errors"] == 1
+    code, out = run(compare, str(home / "run-good"), str(home / "run-bad"))
+    assert code == 0
+    assert out.index("Negation") < out.index("WER")
+    assert "0 better, 0 same, 2 worse" in out
+    code, out = run(report, str(home / "run-bad"), "--against", str(home / "run-good"))
+    assert code == 0
+    assert "Erguss" not in (home / "run-bad" / "report.html").read_text()
+
+
+def test_the_gate_refuses_a_system_that_invents_words_and_passes_a_silent_one(home: Path) -> None:
+    options = ["--config", str(home / "gate.toml"), "--champion", "none"]
+    code, out = run(gate, "command:true {audio}", *options)
+    assert (code, "PASSED" in out) == (0, True)
+    code, out = run(gate, "command:echo thank you {audio}", *options)
+    assert (code, "REFUSED" in out) == (1, True)
+    code, out = run(
+        gate, "command:echo thank you {audio}", *options[:2], "--champion", "command:true {audio}", "--json"
+    )
+    assert code == 1
+    assert json.loads(out)["passed"] is False
+    code, out = run(leaderboard, "--out", str(home / "board.md"))
+    assert code == 0
+    assert run(leaderboard, "--out", str(home / "board.md"), "--check")[0] == 0
+    (home / "board.md").write_text("old")
+    assert run(leaderboard, "--out", str(home / "board.md"), "--check")[0] == 1
