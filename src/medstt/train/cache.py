@@ -42,6 +42,17 @@ class FeatureCache:
         return self._files[index // CHUNK][start : start + self.frames[index]]
 
 
+def check_audio(manifest: Path, rows: Sequence[Utterance]) -> None:
+    """Raise DataError if audio named by a manifest is not there, before hours go into the rest of it."""
+    there = {audio: (manifest.parent / audio).is_file() for audio in {row.audio for row in rows}}
+    missing = [row for row in rows if not there[row.audio]]
+    if missing:
+        raise DataError(
+            f"{manifest}: the audio of {len(missing)} utterances is missing, e.g. {missing[0].id}: {missing[0].audio}",
+            "Put the files back, or take the rows out as `medstt data check` does",
+        )
+
+
 def _chunk(manifest: Path, rows: Sequence[Utterance], out: Path, n_mels: int) -> dict[str, str]:
     """Compute one chunk, unless audio in it cannot be used. Returns id -> reason for such utterances."""
     failed: dict[str, str] = {}
@@ -88,6 +99,7 @@ def open_cache(
     folder.mkdir(parents=True, exist_ok=True)
     chunks = [(folder / f"{start // CHUNK:05d}", rows[start : start + CHUNK]) for start in range(0, len(rows), CHUNK)]
     missing = [chunk for chunk in chunks if not chunk[0].with_suffix(".npz").exists()]
+    check_audio(manifest, [row for _, part in missing for row in part])
     failed: dict[str, str] = {}
     if missing and jobs == 1:
         for done, (path, part) in enumerate(missing, 1):

@@ -6,35 +6,18 @@ Knows nothing of how batches are drawn but their limits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from pathlib import Path
 
 from transformers import WhisperTokenizerFast
 
 from medstt.errors import DataError
 from medstt.train.batch import MAX_FRAMES
 from medstt.train.cache import FeatureCache
-from medstt.values import LANGUAGES, Utterance
+from medstt.values import LANGUAGES
 
 MIN_FRAMES = 30  # the sampler takes longer ones only
 SPECIAL_TOKENS = 7  # at most: start, language, task, no-times or two times, end
 
 log = logging.getLogger(__name__)
-
-
-def check_audio(manifest: Path, rows: Sequence[Utterance]) -> None:
-    """Raise DataError if audio named by a manifest is not there, before hours go into the rest of it."""
-    there: dict[str, bool] = {}
-    for row in rows:
-        if row.audio not in there:
-            there[row.audio] = (manifest.parent / row.audio).is_file()
-    missing = [row for row in rows if not there[row.audio]]
-    if missing:
-        raise DataError(
-            f"{manifest}: the audio of {len(missing)} of {len(rows)} utterances is missing, e.g. {missing[0].id}: "
-            f"{missing[0].audio}",
-            "Put the files back or take the rows out (`medstt data check` does)",
-        )  # fmt: skip
 
 
 def check_rows(manifest: str, cache: FeatureCache, tokenizer: WhisperTokenizerFast, positions: int) -> None:

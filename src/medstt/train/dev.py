@@ -73,7 +73,7 @@ def transcribe_cache(
 
 
 def missed_terms(cache: FeatureCache, texts: dict[int, str]) -> float:
-    """Return the share (0-1) of the utterances' terms that their texts lack, whole words, case aside; 0 without terms."""
+    """Return the share (0-1) of the utterances' terms missing in their texts; whole words, case aside."""
     found = missed = 0
     for index, text in texts.items():
         said = f" {' '.join(text.lower().split())} "

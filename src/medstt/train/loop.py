@@ -190,8 +190,8 @@ class Trainer:
         """Run to the recipe's last step, reporting every ``report_steps`` and scoring every ``dev_steps``."""
         recipe, state = self.recipe, Progress()
         stop = resume_stop(recipe.patience, self.folder / LOG, self.step)
-        unscored = self.step > 0 and self.step % recipe.dev_steps == 0 and stop.last_step < self.step
-        if evaluate and recipe.patience and unscored:  # killed between checkpoint and score
+        if evaluate and recipe.patience and self._to_score() and stop.last_step < self.step:
+            # killed between checkpoint and score
             state = self._score(state, report, evaluate, stop)
         # Dropout's chance must not depend on where a run was interrupted.
         self.model.train()
@@ -222,10 +222,14 @@ class Trainer:
                 state = self._report(state, report, {})
             if self.step % recipe.checkpoint_steps == 0 or self.step == recipe.steps:
                 self.save()
-            if evaluate and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps):
+            if evaluate and self._to_score():
                 state = self._score(state, report, evaluate, stop)
         if stop.stopped and self.step % recipe.checkpoint_steps:
             self.save()
+
+    def _to_score(self) -> bool:
+        recipe = self.recipe
+        return self.step > 0 and (self.step % recipe.dev_steps == 0 or self.step == recipe.steps)
 
     def _score(
         self,

@@ -20,6 +20,7 @@ from medstt.train.recipe import Recipe
 CHOSEN = "batch.json"  # in a run's folder: frames and accumulate where they differ from the recipe's
 LEAST_FRAMES = 500  # 5 s: one short clip
 TOKENS_PER_FRAME = 0.08  # padded: clinical dictation has 4-6 tokens a second
+PROCESS_GB = 0.4  # interpreter and libraries
 OVERHEAD = 1.6  # backward's temporaries and the allocator's gaps, measured on two sizes of model
 GB = 1e9
 
@@ -52,7 +53,7 @@ def estimate_gb(config: WhisperConfig, recipe: Recipe, frames: int) -> float:
     position = config.encoder_layers * (11 * d + 2 * encoder_ffn) + 6 * d + config.decoder_layers * 2 * d
     token = config.decoder_layers * (18 * d + 2 * decoder_ffn) + 5 * config.vocab_size
     moving = 4 * OVERHEAD * frames * (position / 2 + TOKENS_PER_FRAME * token)
-    return float(recipe.processes * (fixed + moving) / GB)
+    return float(recipe.processes * (PROCESS_GB + (fixed + moving) / GB))
 
 
 def fit(recipe: Recipe, config: WhisperConfig) -> Recipe:
@@ -80,17 +81,20 @@ def with_frames(recipe: Recipe, frames: int) -> Recipe:
     return recipe.model_copy(update={"frames": frames, "accumulate": accumulate})
 
 
-def remember(recipe: Recipe, folder: Path) -> None:
-    """Keep the frames chosen, so that a resumed run draws the same batches."""
-    write_atomically(folder / CHOSEN, json.dumps({"frames": recipe.frames, "accumulate": recipe.accumulate}) + "\n")
+def remember(asked: Recipe, chosen: Recipe, folder: Path) -> None:
+    """Keep the frames chosen in place of those asked for, so that a resumed run draws the same batches."""
+    write_atomically(folder / CHOSEN, json.dumps({"asked": _batch(asked), "chosen": _batch(chosen)}) + "\n")
 
 
-def recall(recipe: Recipe, folder: Path) -> Recipe:
-    """Return the recipe with the frames that an earlier part of this run ended with, if any."""
+def recall(asked: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with the frames that an earlier part of this run ended with, if the same were asked for."""
     path = folder / CHOSEN
-    if not path.exists():
-        return recipe
-    return recipe.model_copy(update=json.loads(path.read_text(encoding="utf-8")))
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return asked.model_copy(update=kept["chosen"]) if kept.get("asked") == _batch(asked) else asked
+
+
+def _batch(recipe: Recipe) -> dict[str, int]:
+    return {"frames": recipe.frames, "accumulate": recipe.accumulate}
 
 
 def carry_out(recipe: Recipe, folder: Path, attempt: Callable[[Recipe], None]) -> Recipe:
@@ -98,6 +102,7 @@ def carry_out(recipe: Recipe, folder: Path, attempt: Callable[[Recipe], None]) -
 
     Raises ResourceError naming the settings to lower when the second one fails too.
     """
+    asked, recipe = recipe, recall(recipe, folder)
     for again in (True, False):
         try:
             attempt(recipe)
@@ -111,7 +116,7 @@ def carry_out(recipe: Recipe, folder: Path, attempt: Callable[[Recipe], None]) -
                     'method = "lora"',
                 ) from error
             recipe = with_frames(recipe, recipe.frames // 2)
-            remember(recipe, folder)
+            remember(asked, recipe, folder)
             log.warning("out of memory; trying once more with frames = %d, accumulate = %d", recipe.frames,
                         recipe.accumulate)  # fmt: skip
         else:

@@ -16,23 +16,28 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch.multiprocessing.spawn import spawn
-from transformers import WhisperForConditionalGeneration, WhisperTokenizerFast
+from torch.multiprocessing.spawn import ProcessException, spawn
+from transformers import WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizerFast
 
-from medstt.errors import ConflictError, DataError, ModelError
+from medstt.disk import write_atomically
+from medstt.errors import ConflictError, DataError, MedsttError, ModelError, ResourceError
 from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
 from medstt.train.augment import Augment, AugmentOptions
 from medstt.train.batch import BatchOptions, Sampler, TextSampler
 from medstt.train.cache import FeatureCache, open_cache
-from medstt.train.dev import transcribe_cache, word_error_rates
+from medstt.train.check import check_rows
+from medstt.train.dev import missed_terms, transcribe_cache, word_error_rates
 from medstt.train.export import load_head, save_head
 from medstt.train.loop import Trainer
+from medstt.train.memory import OutOfMemory, carry_out, fit, is_out_of_memory
 from medstt.train.model import CtcHead, build_model, generation_config
 from medstt.train.recipe import DataSource, Recipe
+from medstt.train.stop import DEV_SCORE
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE, train_tokenizer
 from medstt.values import LANGUAGES
 
 N_MELS = 80
+FAILURE = "failure.json"  # in the run's folder: what stopped one of several processes
 EXPORT = "export"  # folder of the finished model inside the run's
 LORA_SCALES = (0.5, 0.75, 1.0, 1.25)
 Report = Callable[[dict[str, float]], None]
@@ -63,13 +68,15 @@ def open_caches(
     sources: Sequence[DataSource], places: Places, n_mels: int, jobs: int
 ) -> list[tuple[FeatureCache, float]]:
     """Return the caches of the sources that are there, with their weights; raises DataError for a missing one."""
-    caches = []
-    for source in sources:
-        manifest = places.data / source.manifest
-        if not manifest.exists() and source.optional:
-            continue
-        caches.append((open_cache(manifest, places.cache, n_mels=n_mels, jobs=jobs), source.weight))
-    return caches
+    return [
+        (open_cache(places.data / source.manifest, places.cache, n_mels=n_mels, jobs=jobs), source.weight)
+        for source in present(sources, places)
+    ]
+
+
+def present(sources: Sequence[DataSource], places: Places) -> list[DataSource]:
+    """Return the sources without the optional ones whose manifest is missing."""
+    return [source for source in sources if not source.optional or (places.data / source.manifest).exists()]
 
 
 def check_tokens(tokenizer: WhisperTokenizerFast) -> None:
@@ -111,6 +118,17 @@ def prepare(recipe: Recipe, places: Places, base: Path | None, jobs: int) -> Non
     if base is None and not (places.run / "tokenizer" / "tokenizer.json").exists():
         texts = (row.text for cache in caches for row in cache.utterances)
         train_tokenizer(texts, recipe.shape.vocabulary, places.run / "tokenizer")
+    tokenizer = WhisperTokenizerFast.from_pretrained(base or places.run / "tokenizer")
+    for source, cache in zip(present(recipe.train, places), caches, strict=True):
+        check_rows(source.manifest, cache, tokenizer, config_of(recipe, base).max_target_positions)
+
+
+def config_of(recipe: Recipe, base: Path | None) -> WhisperConfig:
+    """Return the configuration of the model to train, without loading it."""
+    if base is not None:
+        return WhisperConfig.from_pretrained(base)
+    shape = recipe.shape.model_dump(exclude={"vocabulary"})
+    return WhisperConfig(vocab_size=recipe.shape.vocabulary, **shape)
 
 
 def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Trainer, WhisperTokenizerFast]:
@@ -156,16 +174,19 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
     trainer, tokenizer = open_trainer(recipe, places, base)
     caches = open_caches(recipe.train, places, N_MELS, 1)
     sampler = make_sampler(recipe, places, tokenizer, caches)
-    devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
+    devs = open_caches(recipe.dev, places, N_MELS, 1)
 
     def evaluate() -> dict[str, float]:
         scores: dict[str, float] = {}
-        for number, cache in enumerate(devs):
+        total = 0.0
+        for number, (cache, weight) in enumerate(devs):
             chosen = range(min(dev_count, len(cache.utterances)))
             texts = transcribe_cache(trainer.model, tokenizer, cache, chosen)
             rates = word_error_rates(cache, texts, "tier")
-            scores |= {f"dev{number} {name}": rate for name, rate in rates.items()}
-        return scores
+            terms = missed_terms(cache, texts)
+            scores |= {f"dev{number} {name}": rate for name, rate in rates.items()} | {f"dev{number} terms": terms}
+            total += weight * (float(np.mean(list(rates.values()))) + recipe.term_weight * terms)
+        return scores | {DEV_SCORE: total / sum(weight for _, weight in devs)}
 
     batches = sampler.batches(trainer.step * recipe.accumulate, trainer.rank, trainer.world)
     texts = None
@@ -174,6 +195,47 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
     trainer.train(batches, texts=texts, report=report, evaluate=evaluate if devs else None)
     if recipe.processes > 1:
         dist.destroy_process_group()
+
+
+def run_processes(arguments: tuple[Recipe, Places, Path | None, Report, int]) -> None:
+    """Run a recipe's processes; raises what stopped the first of them, as one process alone would."""
+    recipe, places = arguments[:2]
+    failure = places.run / FAILURE
+    failure.unlink(missing_ok=True)
+    (places.run / "rendezvous").unlink(missing_ok=True)
+    killed = count_memory_kills()
+    try:
+        spawn(guarded_process, arguments, recipe.processes)  # type: ignore[no-untyped-call]
+    except ProcessException as error:
+        if failure.exists():
+            found = json.loads(failure.read_text(encoding="utf-8"))
+            if found["memory"]:
+                raise OutOfMemory(found["what"]) from error
+            raise ResourceError(found["what"], found["remedy"]) from error
+        if count_memory_kills() > killed:
+            raise OutOfMemory("the system ended a training process for lack of memory") from error
+        raise
+
+
+def guarded_process(
+    rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int
+) -> None:
+    """Run one of several processes; what stops it is written down for the parent, which sees no exceptions."""
+    try:
+        train_process(rank, recipe, places, base, report, dev_count)
+    except (MedsttError, MemoryError, RuntimeError) as error:
+        if isinstance(error, MedsttError) or is_out_of_memory(error):
+            what, remedy = (error.what, error.remedy) if isinstance(error, MedsttError) else (str(error), "")
+            found = {"memory": is_out_of_memory(error), "what": what, "remedy": remedy}
+            write_atomically(places.run / FAILURE, json.dumps(found))
+        raise
+
+
+def count_memory_kills() -> int:
+    """Return how many processes the system has ended for lack of memory since it started; 0 where it does not say."""
+    counters = Path("/proc/vmstat")
+    lines = counters.read_text(encoding="ascii").splitlines() if counters.exists() else []
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 def run(
@@ -185,13 +247,18 @@ def run(
     """
     with locked(places.run):
         prepare(recipe, places, base, jobs)
-        (places.run / "rendezvous").unlink(missing_ok=True)
-        arguments = (recipe, places, base, report, dev_count)
-        if recipe.processes > 1:
-            spawn(train_process, arguments, recipe.processes)  # type: ignore[no-untyped-call]
-        else:
-            train_process(0, *arguments)
+
+        def attempt(plan: Recipe) -> None:
+            arguments = (plan, places, base, report, dev_count)
+            if recipe.processes > 1:
+                run_processes(arguments)
+            else:
+                train_process(0, *arguments)
+
+        recipe = carry_out(fit(recipe, config_of(recipe, base)), places.run, attempt)
         trainer, tokenizer = open_trainer(recipe, places, base)
+        if recipe.patience:
+            trainer.load_best()
         if recipe.method == "lora":
             devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
             merge_best(trainer.model, tokenizer, devs, dev_count)
