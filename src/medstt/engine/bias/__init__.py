@@ -4,11 +4,12 @@ from medstt.engine.bias.check import NameCheck
 from medstt.engine.bias.compile import BiasCompiler, Compiled, compile_bias, token_table
 from medstt.engine.bias.name import NameLists, Names
 from medstt.engine.bias.option import BiasOptions, parse_bias_options
-from medstt.engine.bias.walk import TrieBias
+from medstt.engine.bias.walk import BothBias, TrieBias
 
 __all__ = [
     "BiasCompiler",
     "BiasOptions",
+    "BothBias",
     "Compiled",
     "NameCheck",
     "NameLists",

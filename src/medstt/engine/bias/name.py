@@ -7,27 +7,29 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medstt.engine.bias.check import NameCheck
-from medstt.engine.bias.compile import BiasCompiler, token_table
+from medstt.engine.bias.compile import BiasCompiler, compile_bias, token_table
 from medstt.engine.bias.option import BiasOptions
-from medstt.engine.bias.walk import TrieBias
-from medstt.engine.protocol import Engine
+from medstt.engine.bias.walk import BothBias
+from medstt.engine.protocol import Bias, Engine
 from medstt.engine.token import TokenTable
-from medstt.vocab import Lexicon
+from medstt.vocab import BiasPhrase, Lexicon
+from medstt.vocab.bias import LAYER_WEIGHT
 
 _EVERYTHING = 100_000_000  # tokens: no term is left out for want of room
 _IN_MEMORY = 32
+USER = "user"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Names:
     """What a transcriber needs to listen for names. ``bias`` is None where the boost is 0."""
 
-    bias: TrieBias | None
+    bias: Bias | None
     check: NameCheck | None
     phrases: int
     warnings: tuple[str, ...] = ()
@@ -37,7 +39,8 @@ class NameLists:
     """Makes ``Names`` once for each lexicon, model and options; a list made before is found in microseconds."""
 
     def __init__(self, folder: Path | None = None, commands: Collection[str] = ()) -> None:
-        self._compiler = BiasCompiler(folder, commands)
+        self._commands = frozenset(commands)
+        self._compiler = BiasCompiler(folder, self._commands)
         self._made: OrderedDict[tuple[str, str, BiasOptions], Names] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -57,6 +60,20 @@ class NameLists:
             if len(self._made) > _IN_MEMORY:
                 self._made.popitem(last=False)
             return found
+
+    def add_words(self, engine: Engine, names: Names, words: Sequence[str], options: BiasOptions) -> Names:
+        """Return names with a few more words of the user's; these are kept nowhere.
+
+        Raises VocabError for more words than can be listened for.
+        """
+        if not engine.capabilities.bias or not words:
+            return names
+        phrases = [BiasPhrase(word, (), LAYER_WEIGHT[USER], USER) for word in words]
+        compiled = compile_bias(token_table(engine), phrases, options, self._commands)
+        bias: Bias | None = compiled.bias if compiled.bias.nodes > 1 and options.boost > 0 else None
+        if bias is not None and names.bias is not None:
+            bias = BothBias(names.bias, bias)
+        return replace(names, bias=bias or names.bias, warnings=(*names.warnings, *compiled.warnings))
 
     def _make(self, engine: Engine, lexicon: Lexicon, options: BiasOptions) -> Names:
         table = token_table(engine)

@@ -5,15 +5,16 @@ Knows nothing of how the list came to be.
 
 from __future__ import annotations
 
+import hashlib
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from medstt.engine.bias.phrase import Floats
 from medstt.engine.bias.trie import ROOT, Trie
-from medstt.engine.protocol import Bonus
+from medstt.engine.protocol import Bias, Bonus
 
 _NONE = -1
 _NO_TOKENS = np.zeros(0, np.int64)
@@ -130,3 +131,44 @@ class TrieBias:
         some = slice(0, int(trie.first[1]))
         real = trie.tokens[some] < vocabulary
         return trie.tokens[some][real], trie.children[some][real], trie.values[some][real]
+
+
+class BothBias:
+    """Two lists at once, such as a large compiled one and a request's few words: what they give adds up."""
+
+    def __init__(self, first: Bias, second: Bias) -> None:
+        self._both = (first, second)
+        self._digest = hashlib.sha256(f"{first.digest} {second.digest}".encode()).hexdigest()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of both digests."""
+        return self._digest
+
+    def start(self) -> tuple[Any, Any]:
+        """Return the state before the first token."""
+        first, second = self._both
+        return first.start(), second.start()
+
+    def advance(self, state: tuple[Any, Any], token: int) -> tuple[Any, Any]:
+        """Return the state after one more token."""
+        first, second = self._both
+        return first.advance(state[0], token), second.advance(state[1], token)
+
+    def bonus(self, state: tuple[Any, Any]) -> Bonus | None:
+        """Return the sum of what both give."""
+        one, other = (bias.bonus(part) for bias, part in zip(self._both, state, strict=True))
+        if one is None or other is None:
+            return one or other
+        tokens = np.union1d(one.tokens, other.tokens)
+        base = one.base if other.base is None else other.base if one.base is None else one.base + other.base
+        return Bonus(tokens, _given(one, tokens) + _given(other, tokens), one.rest + other.rest, base)
+
+
+def _given(bonus: Bonus, tokens: npt.NDArray[np.integer[Any]]) -> Floats:
+    """Return what a bonus gives to these tokens, its own among them."""
+    values = np.full(len(tokens), bonus.rest, np.float32)
+    if bonus.base is not None:
+        values += bonus.base[tokens]
+    values[np.searchsorted(tokens, bonus.tokens)] = bonus.values
+    return values
