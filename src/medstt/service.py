@@ -18,10 +18,9 @@ from medstt.errors import MedsttError, OptionError
 from medstt.values import LANGUAGES, Language
 
 if TYPE_CHECKING:  # heavy parts are imported when they are wired
-    from medstt.engine.bias import BiasOptions, NameLists
+    from medstt.engine.bias import NameLists
     from medstt.engine.protocol import Engine
     from medstt.listen import Vocabulary
-    from medstt.registry import ResolvedModel
     from medstt.transcriber import TranscribeOptions, Transcriber
     from medstt.work.log import Log
     from medstt.work.metric import Metrics
@@ -48,6 +47,7 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="sqlite:///PATH or postgresql://...; empty: HOME/medstt.db.")
     storage: Path | None = Field(None, description="Folder of encrypted audio and texts; unset: HOME/storage.")
     key_file: Path | None = Field(None, description="Settings key that wraps object keys; unset: HOME/keys/key.json.")
+    mlflow_uri: str = Field("", description="MLflow tracking server or database; empty: HOME/mlflow.db.")
     tenant: str = Field("main", description="Tenant of the first admin key.")
 
     engine: Literal["onnx", "transformers", "fake"] = Field(
@@ -174,19 +174,24 @@ def open_transcriber(
         chosen = replace(chosen, decode=replace(chosen.decode, language=language))
     spoken: Language | None = next((code for code in LANGUAGES if code == chosen.decode.language), None)
     lexicon, warnings = open_vocabulary(vocabulary, spoken)
-    found = _resolve(settings, model)
-    engine = _load(settings, found, replicas)
+    engine = load_model(settings, model, replicas)
     if lexicon is None:
         return Transcriber(engine, chosen)
     if vocabulary and not engine.capabilities.bias:
         raise OptionError(f"{engine.ref.name} runs on an engine without vocabulary bias", "Use the onnx engine")
-    names = open_names(settings).open(engine, lexicon, _bias_options(found))
+    names = open_names(settings).open(engine, lexicon)
     return Transcriber(engine, chosen, names.bias, names.check, (*warnings, *names.warnings))
 
 
 def load_model(settings: Settings, model: str | None = None, replicas: int = 1) -> Engine:
     """Resolve a model by name and load it; several replicas share the work of one call. Raises ModelError."""
-    return _load(settings, _resolve(settings, model), replicas)
+    from medstt.engine import EnginePool, load_engine
+    from medstt.registry import resolve_model
+
+    found = resolve_model(model or settings.model, settings.home)
+    cache = settings.home / "cache" / "engines"
+    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
+    return engines[0] if replicas == 1 else EnginePool(engines)
 
 
 def open_names(settings: Settings) -> NameLists:
@@ -196,26 +201,6 @@ def open_names(settings: Settings) -> NameLists:
     from medstt.vocab.command import dictation_commands
 
     return NameLists(settings.home / "cache" / "names", dictation_commands(builtin_vocab_folder()))
-
-
-def _bias_options(model: ResolvedModel) -> BiasOptions:
-    from medstt.engine.bias import parse_bias_options
-
-    return parse_bias_options(model.card.extra if model.card else {}, f"{model.path / 'card.json'}")
-
-
-def _resolve(settings: Settings, model: str | None) -> ResolvedModel:
-    from medstt.registry import resolve_model
-
-    return resolve_model(model or settings.model, settings.home)
-
-
-def _load(settings: Settings, found: ResolvedModel, replicas: int) -> Engine:
-    from medstt.engine import EnginePool, load_engine
-
-    cache = settings.home / "cache" / "engines"
-    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
-    return engines[0] if replicas == 1 else EnginePool(engines)
 
 
 def open_settings_store(settings: Settings) -> Store:
@@ -234,6 +219,7 @@ def open_settings_store(settings: Settings) -> Store:
 
 def open_service(settings: Settings) -> Service:
     """Wire a service: store, decoding processes, models, writer, workers; nothing runs before its ``start``."""
+    from medstt.work.listen import TeamNames
     from medstt.work.log import Log
     from medstt.work.metric import Metrics
     from medstt.work.process import Processor
@@ -247,8 +233,9 @@ def open_service(settings: Settings) -> Service:
     limits = DecodeLimits(settings.decode_s, settings.decode_memory_mb << 20, settings.max_audio_minutes * 60_000)
     sandbox = Sandbox(settings.decoders, limits)
     models = _open_models(settings, log, metrics)
-    write = TeamWriter(TeamFormatters(store.vocabularies, settings.home / "cache" / "vocabulary"))
-    processor = Processor(store.objects, sandbox, models, settings.model, write)
+    formatters = TeamFormatters(store.vocabularies, settings.home / "cache" / "vocabulary")
+    write, listen = TeamWriter(formatters), TeamNames(formatters, open_names(settings))
+    processor = Processor(store.objects, sandbox, models, settings.model, write, listen)
     workers = Workers(store.queue, processor, metrics, log, count=settings.workers, poll_s=settings.poll_s)
     return Service(
         store,
@@ -256,6 +243,7 @@ def open_service(settings: Settings) -> Service:
         models,
         settings.model,
         write,
+        listen,
         workers,
         metrics,
         log,

@@ -9,7 +9,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -28,6 +28,7 @@ from medstt.service import Settings
 from medstt.store.key import Caller
 from medstt.store.objects import ObjectWriter
 from medstt.values import Hypothesis, Transcript
+from medstt.vocab.listed import parse_keywords
 from medstt.work.process import Style, transcribe
 from medstt.work.sandbox import SealedFile
 from medstt.work.service import Service
@@ -52,7 +53,7 @@ class TranscriptionForm(BaseModel):
 
     model: str = Field(max_length=200, description="A registered model; OpenAI's names mean the one in service.")
     language: str | None = Field(None, max_length=35, description="en or de; detected if left out.")
-    prompt: str | None = Field(None, max_length=20_000, description="Accepted without effect.")
+    prompt: str | None = Field(None, max_length=20_000, description="Keywords to listen for, with commas.")
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     temperature: float = Field(0, ge=0, le=1, description="Accepted; decoding is deterministic.")
     timestamp_granularities: list[Literal["word", "segment"]] = Field(
@@ -99,6 +100,7 @@ class _Asked:
     language: str
     style: Style
     warnings: tuple[str, ...]
+    words: tuple[str, ...] = ()
 
     @property
     def verbatim(self) -> bool:
@@ -152,8 +154,9 @@ def _checked(fields: dict[str, list[str]], caller: Caller, settings: Settings) -
         place = ".".join(str(part) for part in first["loc"])[:60]
         raise OptionError(f"the field {place!r}: {first['msg']}", "See the API description.") from error
     warnings = [f"the field {name[:40]!r} is unknown and has no effect" for name in form.model_extra or {}]
-    if form.prompt:
-        warnings.append("prompt has no effect: put terms into the team's word list")
+    words, sentences = parse_keywords(form.prompt or "")
+    if sentences:
+        warnings.append("prompt: what is no keyword has no effect; write terms with commas between them")
     if form.temperature:
         warnings.append("temperature has no effect: decoding is deterministic")
     if form.timestamp_granularities and form.response_format != "verbose_json":
@@ -174,7 +177,7 @@ def _checked(fields: dict[str, list[str]], caller: Caller, settings: Settings) -
     if form.template and (form.format == "verbatim" or (form.stream and form.format is None)):
         warnings.append("template has no effect on verbatim text")
     style = Style(caller.tenant, form.vocabulary or caller.department, caller.person, None, form.template)
-    return _Asked(form, name, language, style, tuple(warnings))
+    return _Asked(form, name, language, style, tuple(warnings), tuple(words))
 
 
 def _known_model(name: str, settings: Settings) -> None:
@@ -200,7 +203,9 @@ def _text(service: Service, asked: _Asked, heard: Transcript) -> tuple[str, Any]
 def _hear(service: Service, asked: _Asked, file: SealedFile, heard: Callable[[Hypothesis, int], None]) -> Transcript:
     audio = service.sandbox.decode(file)
     with service.models.lease(asked.model) as engine:
-        transcript = transcribe(engine, audio, asked.language, heard)
+        spoken = None if asked.language == "auto" else asked.language
+        names = service.listen(engine, replace(asked.style, language=spoken), asked.words)
+        transcript = transcribe(engine, names, audio, asked.language, heard)
     service.metrics.audio_seconds.labels("transcriptions").inc(transcript.duration_ms / 1000)
     return transcript
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from medstt.engine.align import POSITION_MS, token_starts
 from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
+from medstt.engine.checkpoint import Checkpoint
 from medstt.engine.guard import is_repetitive, is_silence, loop_start, token_limit
 from medstt.engine.protocol import Bias, Capabilities, Clip, DecodeOptions
 from medstt.engine.search import Candidate, Rules, search
@@ -61,6 +62,11 @@ class WhisperEngine:
     def tokens(self) -> TokenTable:
         """The model's tokens, for whoever compiles a bias."""
         return self._tokens
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The model folder behind it, with its card."""
+        return self._checkpoint
 
     @property
     def capabilities(self) -> Capabilities:

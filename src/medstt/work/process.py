@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from medstt.engine.bias import Names
 from medstt.engine.protocol import DecodeOptions, Engine
 from medstt.errors import DataError
 from medstt.store.objects import ObjectStore
@@ -49,14 +50,16 @@ class Writer(Protocol):
         ...
 
 
+Listener = Callable[[Engine, Style], Names]  # what listens for a team's names in a model
 Heard = Callable[[Hypothesis, int], None]  # a hypothesis and how far decoding has come, in milliseconds
 
 
-def transcribe(engine: Engine, audio: Audio, language: str, heard: Heard) -> Transcript:
+def transcribe(engine: Engine, names: Names, audio: Audio, language: str, heard: Heard) -> Transcript:
     """Transcribe with the service's options, telling ``heard`` phrase by phrase; ``language`` may be "auto"."""
     asked = None if language == "auto" else language
     options = replace(TranscribeOptions(), decode=DecodeOptions(language=asked))
-    with Transcriber(engine, options).open(audio) as transcription:
+    transcriber = Transcriber(engine, options, names.bias, names.check, names.warnings)
+    with transcriber.open(audio) as transcription:
         for hypothesis in transcription:
             heard(hypothesis, transcription.position_ms)
         return transcription.transcript()
@@ -71,6 +74,7 @@ class Processor:
     models: Models
     model: str
     write: Writer
+    listen: Listener
 
     def run(self, job: Job, progress: Callable[[int], None]) -> Result:
         """Return the result of a job; ``progress`` gets milliseconds of sound done and may raise to stop the work.
@@ -83,9 +87,11 @@ class Processor:
         if audio.digest != job.audio_digest:
             raise DataError("the stored recording is not the one that was accepted", "Restore it from a backup.")
         progress(0)
-        with self.models.lease(self.model) as engine:
-            transcript = transcribe(engine, audio, job.language, lambda _, done_ms: progress(done_ms))
         asked = None if job.language == "auto" else job.language
-        written = self.write(transcript, Style(job.tenant, job.department, job.author, asked, job.template))
+        style = Style(job.tenant, job.department, job.author, asked, job.template)
+        with self.models.lease(self.model) as engine:
+            names = self.listen(engine, style)
+            transcript = transcribe(engine, names, audio, job.language, lambda _, done_ms: progress(done_ms))
+        written = self.write(transcript, style)
         facts = measure(audio, transcript, written.document, written.known, written.digests)
         return Result(encode_transcript(transcript), encode_document(written.document), transcript.duration_ms, facts)

@@ -20,10 +20,11 @@ from medstt.store.queue import Queue, RetryPolicy
 from medstt.store.upkeep import purge
 from medstt.store.vocabulary import Vocabularies
 from medstt.values import RATE_HZ, Audio
+from medstt.work.listen import TeamNames
 from medstt.work.log import Log
 from medstt.work.metric import Metrics
 from medstt.work.models import Models
-from medstt.work.process import transcribe
+from medstt.work.process import Style, transcribe
 from medstt.work.sandbox import Sandbox
 from medstt.work.team import TeamWriter
 from medstt.work.worker import Every, Workers
@@ -82,6 +83,7 @@ class Service:
     models: Models
     model: str
     write: TeamWriter
+    listen: TeamNames
     workers: Workers
     metrics: Metrics
     log: Log
@@ -99,7 +101,8 @@ class Service:
         """Load the model, the formatters and the decoding processes, so that the first request does not wait."""
         hum = np.sin(np.arange(RATE_HZ, dtype=np.float32) * 0.1)
         with self.models.lease(self.model) as engine:
-            transcribe(engine, Audio(hum, "", "preload"), engine.capabilities.languages[0], lambda *_: None)
+            names = self.listen(engine, Style("", "", ""))
+            transcribe(engine, names, Audio(hum, "", "preload"), engine.capabilities.languages[0], lambda *_: None)
         self.write.warm()
         self.sandbox.warm()
 

@@ -89,6 +89,7 @@ class TeamFormatters:
     def __init__(self, vocabularies: Vocabularies, cache: Path) -> None:
         self._vocabularies, self._cache = vocabularies, cache
         self._built: dict[tuple[str, str], TeamFormatter] = {}
+        self._lexicons: dict[tuple[Language | None, tuple[str, ...]], Lexicon] = {}
         self._lock = threading.Lock()
 
     def load(self, tenant: str, department: str, person: str, language: Language) -> TeamFormatter:
@@ -105,14 +106,30 @@ class TeamFormatters:
                 self._built[language, digest] = built
             return built
 
+    def lexicon(self, tenant: str, department: str, person: str, language: Language | None) -> Lexicon:
+        """Return the terms that apply to one person, of one language or both; raises VocabError."""
+        lists = self._vocabularies.layers(tenant, department, person, "words")
+        key = (language, tuple(f"{one.place.layer} {one.digest}" for one in lists))
+        with self._lock:
+            found = self._lexicons.get(key)
+            if found is None:
+                found = load_lexicon(language, self._layers(lists))
+                if len(self._lexicons) >= CACHED:
+                    self._lexicons.pop(next(iter(self._lexicons)))
+                self._lexicons[key] = found
+            return found
+
+    def _layers(self, lists: Sequence[VocabularyVersion]) -> list[Layer]:
+        return [
+            Layer(one.place.layer, self._write(f"{one.digest}.tsv", write_table(one.entries)))
+            for one in lists
+            if one.entries
+        ]
+
     def _build(self, lists: Mapping[str, Sequence[VocabularyVersion]], language: Language, digest: str) -> Formatter:
         if not any(lists.values()):
             return open_formatter(language)
-        layers = [
-            Layer(one.place.layer, self._write(f"{one.digest}.tsv", write_table(one.entries)))
-            for one in lists["words"]
-            if one.entries
-        ]
+        layers = self._layers(lists["words"])
         templates = [entry for one in lists["templates"] for entry in one.entries]
         autotexts = [entry for one in lists["autotexts"] for entry in one.entries]
         site = self._write(f"{digest}/team.toml", write_toml(templates, autotexts)).parent

@@ -1,7 +1,7 @@
 """Names at decode time: a list of phrases, compiled to a prefix tree over a model's tokens, that the search favours."""
 
 from medstt.engine.bias.check import NameCheck
-from medstt.engine.bias.compile import BiasCompiler, Compiled, compile_bias, token_table
+from medstt.engine.bias.compile import BiasCompiler, Compiled, compile_bias, token_table, tuned_options
 from medstt.engine.bias.name import NameLists, Names
 from medstt.engine.bias.option import BiasOptions, parse_bias_options
 from medstt.engine.bias.walk import BothBias, TrieBias
@@ -18,4 +18,5 @@ __all__ = [
     "compile_bias",
     "parse_bias_options",
     "token_table",
+    "tuned_options",
 ]

@@ -14,11 +14,12 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medstt.disk import naming_disk_errors, write_atomically
-from medstt.engine.bias.option import BiasOptions
+from medstt.engine.bias.option import BiasOptions, parse_bias_options
 from medstt.engine.bias.phrase import spell
 from medstt.engine.bias.trie import Trie, build_trie
 from medstt.engine.bias.walk import TrieBias
@@ -27,6 +28,9 @@ from medstt.engine.protocol import Engine
 from medstt.engine.token import TokenTable
 from medstt.errors import OptionError
 from medstt.vocab.term import BiasPhrase
+
+if TYPE_CHECKING:
+    from medstt.engine.whisper import WhisperEngine
 
 COMPILER_VERSION = 1
 _IN_MEMORY = 16  # lists; each takes a few MB
@@ -43,11 +47,21 @@ class Compiled:
 
 def token_table(engine: Engine) -> TokenTable:
     """Return the tokens of an engine's model; raises OptionError for an engine that has none to show."""
+    return _whisper(engine).tokens
+
+
+def tuned_options(engine: Engine) -> BiasOptions:
+    """Return the values that the card of an engine's model was tuned to, else the defaults; raises CorruptModel."""
+    checkpoint = _whisper(engine).checkpoint
+    return parse_bias_options(checkpoint.card, str(checkpoint.folder / "card.json"))
+
+
+def _whisper(engine: Engine) -> WhisperEngine:
     from medstt.engine.whisper import WhisperEngine
 
     first = engine.first if isinstance(engine, EnginePool) else engine
     if isinstance(first, WhisperEngine):
-        return first.tokens
+        return first
     raise OptionError(f"{engine.ref.name} runs on an engine without vocabulary bias", "Use the onnx engine")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medstt.engine.bias.check import NameCheck
-from medstt.engine.bias.compile import BiasCompiler, compile_bias, token_table
+from medstt.engine.bias.compile import BiasCompiler, compile_bias, token_table, tuned_options
 from medstt.engine.bias.option import BiasOptions
 from medstt.engine.bias.walk import BothBias
 from medstt.engine.protocol import Bias, Engine
@@ -44,13 +44,15 @@ class NameLists:
         self._made: OrderedDict[tuple[str, str, BiasOptions], Names] = OrderedDict()
         self._lock = threading.Lock()
 
-    def open(self, engine: Engine, lexicon: Lexicon, options: BiasOptions) -> Names:
-        """Return what listens for a lexicon's names; nothing for an engine that cannot.
+    def open(self, engine: Engine, lexicon: Lexicon, options: BiasOptions | None = None) -> Names:
+        """Return what listens for a lexicon's names, with the values in the model's card unless others are given.
 
-        Raises VocabError for more terms than can be listened for.
+        Nothing for an engine that cannot listen. Raises CorruptModel for the card, VocabError for more terms than can
+        be listened for.
         """
         if not engine.capabilities.bias:
             return Names(None, None, 0)
+        options = options or tuned_options(engine)
         key = (lexicon.digest, engine.ref.digest, options)
         with self._lock:
             found = self._made.get(key)
@@ -61,13 +63,16 @@ class NameLists:
                 self._made.popitem(last=False)
             return found
 
-    def add_words(self, engine: Engine, names: Names, words: Sequence[str], options: BiasOptions) -> Names:
+    def add_words(
+        self, engine: Engine, names: Names, words: Sequence[str], options: BiasOptions | None = None
+    ) -> Names:
         """Return names with a few more words of the user's; these are kept nowhere.
 
         Raises VocabError for more words than can be listened for.
         """
         if not engine.capabilities.bias or not words:
             return names
+        options = options or tuned_options(engine)
         phrases = [BiasPhrase(word, (), LAYER_WEIGHT[USER], USER) for word in words]
         compiled = compile_bias(token_table(engine), phrases, options, self._commands)
         bias: Bias | None = compiled.bias if compiled.bias.nodes > 1 and options.boost > 0 else None
