@@ -133,6 +133,24 @@ def remove(label: Label) -> None:
     print(f"{label} is removed")
 
 
+@app.command()
+def mirror(
+    uri: Annotated[
+        str | None, typer.Option("--uri", help="MLflow's tracking URI; none: the setting mlflow_uri.")
+    ] = None,
+) -> None:
+    """Mirror finished runs and versions to MLflow, those that are not there yet; safe to repeat."""
+    from medstt.registry.mlflow import default_uri, mirror, without_password
+    from medstt.service import read_settings
+
+    settings = read_settings()
+    target = uri or settings.mlflow_uri or default_uri(settings.home)
+    runs, versions = mirror(_store(), settings.home / "runs", target)
+    print(f"{without_password(target)}: {len(runs)} runs and {len(versions)} versions are new")
+    for name in [*runs, *versions]:
+        print(f"  {name}")
+
+
 def _store() -> ModelStore:
     from medstt.registry import ModelStore
     from medstt.service import read_settings

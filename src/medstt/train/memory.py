@@ -21,7 +21,7 @@ CHOSEN = "batch.json"  # in a run's folder: frames and accumulate where they dif
 LEAST_FRAMES = 500  # 5 s: one short clip
 TOKENS_PER_FRAME = 0.08  # padded: clinical dictation has 4-6 tokens a second
 PROCESS_GB = 0.4  # interpreter and libraries
-OVERHEAD = 1.6  # backward's temporaries and the allocator's gaps, measured on two sizes of model
+OVERHEAD = 1.4  # backward's temporaries and gaps; two models measured on a CPU needed 0.6 and 0.85 of the estimate
 GB = 1e9
 
 log = logging.getLogger(__name__)
