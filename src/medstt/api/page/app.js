@@ -72,6 +72,7 @@ async function choose(id) {
   chosen = id;
   showList();
   await report.open(id);
+  await refresh();
   if (matchMedia("(max-width: 52rem)").matches) at("report").scrollIntoView();
 }
 
