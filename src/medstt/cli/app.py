@@ -23,6 +23,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "vocab": ("medstt.cli.vocab", "Import, check, search, compare and export vocabulary."),
     "synth": ("medstt.cli.synth", "Make speech for training from the lexicon, grammars and texts."),
     "data": ("medstt.cli.data", "Check, import and split recordings of your own."),
+    "train": ("medstt.cli.train", "Train or fine-tune by a recipe, export and register."),
+    "tune": ("medstt.cli.tune", "Search a recipe's best settings within a declared space."),
     "serve": ("medstt.cli.serve", "Serve the REST API and the page."),
     "worker": ("medstt.cli.worker", "Work on dictations in a process of its own."),
     "keys": ("medstt.cli.keys", "Issue, rotate and revoke API keys; rotate the settings key."),

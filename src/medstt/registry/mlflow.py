@@ -187,12 +187,16 @@ def mirror(store: ModelStore, runs: Path, uri: str) -> tuple[list[str], list[str
     Safe to repeat; what a failure leaves out is done by the next call. Raises StoreUnavailable.
     """
     recorded = []
-    for result in sorted(runs.glob("*/result.json")):
-        before = (result.parent / RECORD).stat().st_mtime_ns if (result.parent / RECORD).exists() else None
-        record_run(result.parent, uri)
-        if (result.parent / RECORD).stat().st_mtime_ns != before:
-            recorded.append(result.parent.name)
+    for run in sorted(log.parent for log in runs.glob("*/log.jsonl") if (log.parent / "result.json").exists()):
+        before = _recorded_id(run)
+        if record_run(run, uri) != before:
+            recorded.append(run.name)
     return recorded, [model.label for model in store.models() if mirror_version(model, uri)]
+
+
+def _recorded_id(run: Path) -> str | None:
+    path = run / RECORD
+    return str(json.loads(path.read_text(encoding="utf-8"))["run_id"]) if path.exists() else None
 
 
 def _mirrored(client: MlflowClient, name: str) -> list[Any]:
