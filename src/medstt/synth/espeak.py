@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import struct
 import sys
 from typing import Any
@@ -16,6 +17,7 @@ AUDIO_RETRIEVAL = 2  # espeak_AUDIO_OUTPUT: hand samples to the callback
 CHARS_UTF8 = 1
 PHONEMES = 0x100  # espeakPHONEMES: [[...]] in the text is phoneme mnemonics
 POS_CHARACTER = 1
+SEED = 1
 PARAMETERS = {"rate": 1, "pitch": 3, "range": 4, "wordgap": 7}
 
 
@@ -47,6 +49,8 @@ class Espeak:
             raise ValueError(f"espeak-ng has no voice {voice!r}")
         for name, value in parameters.items():
             self._library.espeak_SetParameter(PARAMETERS[name], int(value), 0)
+        # The library seeds breath and flutter by the clock. What was said before still changes a few samples.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(SEED))
         self._chunks.clear()
         data = text.encode()
         self._library.espeak_Synth(data, len(data) + 1, 0, POS_CHARACTER, 0, CHARS_UTF8 | PHONEMES, None, None)
@@ -64,8 +68,11 @@ def main() -> None:
             payload, status = library.speak(request["text"], request["voice"], request["parameters"]), 0
         except ValueError as error:
             payload, status = str(error).encode(), 1
-        out.write(struct.pack("<III", len(payload), library.rate_hz, status) + payload)
-        out.flush()
+        try:
+            out.write(struct.pack("<III", len(payload), library.rate_hz, status) + payload)
+            out.flush()
+        except BrokenPipeError:  # whoever asked is gone
+            os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """A synthesis recipe made into speech: audio files and a manifest; resumable, on all cores.
 
-A shard of utterances is complete when its JSON Lines file exists, so a killed run goes on with the first shard that is
-not. A shard is always spoken whole, in order, by fresh synthesisers: espeak-ng's samples depend a little on what it said
-before. Knows nothing of training.
+A shard of utterances is complete when its JSON Lines file exists, so a killed run goes on with the first shard that
+is not. A shard is always spoken whole, in order, by fresh synthesisers: espeak-ng's samples depend a little on what
+it said before. Knows nothing of training.
 """
 
 from __future__ import annotations
