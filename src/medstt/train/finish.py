@@ -20,6 +20,7 @@ from medstt.feature import FRONT_END_VERSION
 from medstt.manifest import digest_manifest
 from medstt.registry import Card, ModelStore, RegisteredModel, write_card
 from medstt.train.export import check_export, export_model
+from medstt.train.memory import read_chosen
 from medstt.train.recipe import Recipe
 from medstt.train.run import Places, recipe_digest
 from medstt.values import LANGUAGES
@@ -63,7 +64,7 @@ def make_card(recipe: Recipe, places: Places, parent: str | None, metrics: Mappi
         limits=tuple(recipe.limits),
         environment=environment(),
         metrics=metrics,
-        extra={"recipe_values": recipe.model_dump(mode="json")},
+        extra={"recipe_values": recipe.model_dump(mode="json"), **read_chosen(places.run)},
     )
 
 

@@ -72,7 +72,10 @@ def fit(recipe: Recipe, config: WhisperConfig) -> Recipe:
     empty = estimate_gb(config, recipe, 0)
     per_frame = (least - empty) / LEAST_FRAMES
     frames = min(recipe.frames, int((recipe.memory_gb - empty) / per_frame) // 100 * 100)
-    return with_frames(recipe, max(LEAST_FRAMES, frames))
+    fitted = with_frames(recipe, max(LEAST_FRAMES, frames))
+    if fitted.frames != recipe.frames:
+        log.warning("memory_gb = %g: frames = %d, accumulate = %d", recipe.memory_gb, fitted.frames, fitted.accumulate)
+    return fitted
 
 
 def with_frames(recipe: Recipe, frames: int) -> Recipe:
@@ -88,9 +91,15 @@ def remember(asked: Recipe, chosen: Recipe, folder: Path) -> None:
 
 def recall(asked: Recipe, folder: Path) -> Recipe:
     """Return the recipe with the frames that an earlier part of this run ended with, if the same were asked for."""
-    path = folder / CHOSEN
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept = read_chosen(folder)
     return asked.model_copy(update=kept["chosen"]) if kept.get("asked") == _batch(asked) else asked
+
+
+def read_chosen(folder: Path) -> dict[str, dict[str, int]]:
+    """Return ``asked`` and ``chosen`` frames and accumulate of a run that ran out of memory; empty for others."""
+    path = folder / CHOSEN
+    kept: dict[str, dict[str, int]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return kept
 
 
 def _batch(recipe: Recipe) -> dict[str, int]:
