@@ -104,16 +104,22 @@ def run(good: Good, calls: int) -> dict[str, Counter[int]]:
     ]
     operations = [found.ok() for found in schemathesis.openapi.from_dict(describe()).get_all_operations()]
     key = good.live.key(good.tenant)
-    seen: dict[str, Counter[int]] = {}
     parts = good.parts()
-    for operation in operations:
+    configured = settings(
+        max_examples=max(3, calls // len(operations)),
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def exercise(operation: Any) -> Counter[int]:
         name = f"{operation.method.upper()} {operation.path}"
-        counter = seen[name] = Counter()
+        counter: Counter[int] = Counter()
         numbers = itertools.count()
 
-        def call(
-            case: Any, name: str = name, counter: Counter[int] = counter, numbers: itertools.count[int] = numbers
-        ) -> None:
+        def call(case: Any) -> None:
             if next(numbers) % 3 == 0:
                 for part, value in parts.get(name, dict)().items():
                     setattr(case, part, value)
@@ -123,16 +129,10 @@ def run(good: Good, calls: int) -> dict[str, Counter[int]]:
             counter[answer.status_code] += 1
             case.validate_response(answer, checks=checks)
 
-        configured = settings(
-            max_examples=max(3, calls // len(operations)),
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
         configured(given(case=operation.as_strategy())(call))()
-    return seen
+        return counter
+
+    return {f"{one.method.upper()} {one.path}": exercise(one) for one in operations}
 
 
 def report(seen: dict[str, Counter[int]]) -> None:
