@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "format": ("medstt.cli.format", "Turn dictated words into a written report."),
     "evaluate": ("medstt.cli.evaluate", "Measure a system on a manifest or on benchmarks."),
     "vocab": ("medstt.cli.vocab", "Import, check, search, compare and export vocabulary."),
+    "bias": ("medstt.cli.bias", "Tune and measure how names are listened for."),
     "synth": ("medstt.cli.synth", "Make speech for training from the lexicon, grammars and texts."),
     "data": ("medstt.cli.data", "Check, import and split recordings of your own."),
     "train": ("medstt.cli.train", "Train or fine-tune by a recipe, export and register."),

@@ -45,6 +45,10 @@ def evaluate(
     ] = "given",
     audio_context: Annotated[str | None, typer.Option("--audio-context", help="dynamic or full (30 s).")] = None,
     lexicon: Annotated[list[Path] | None, typer.Option("--lexicon", help="Further vocabulary for term scores.")] = None,
+    vocabulary: Annotated[
+        list[str] | None,
+        typer.Option("--vocabulary", help="Names to listen for (our own models); none: no names. As in transcribe."),
+    ] = None,
     api_key_file: Annotated[
         Path | None, typer.Option("--api-key-file", help="File with a remote system's key.")
     ] = None,
@@ -62,6 +66,7 @@ def evaluate(
     from medstt.errors import OptionError
     from medstt.evaluate.run import open_run
     from medstt.evaluate.system import SystemOptions, open_system
+    from medstt.listen import parse_vocabulary
     from medstt.service import Settings
 
     layers = tuple(lexicon or ())
@@ -73,7 +78,7 @@ def evaluate(
     settings = Settings()
     options = SystemOptions(
         beam, None if language == "given" else language, audio_context, api_key=_read_key(api_key_file),
-        timeout_s=timeout, home=settings.home,
+        timeout_s=timeout, home=settings.home, vocabulary=parse_vocabulary(vocabulary or []),
     )  # fmt: skip
     opened = open_system(system, options)
     if manifest is not None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medstt.cli.vocab_test import hear_term
+
 if TYPE_CHECKING:
     from medstt.values import Language
     from medstt.vocab import Layer
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from medstt.vocab.term import Term
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Import, check, search and export vocabulary.")
+
+app.command("test")(hear_term)
 
 FORMATS = "rxnorm, icd10cm, icd10gm, atc, formulary, words"
 LayerOption = Annotated[

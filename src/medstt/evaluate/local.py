@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from medstt.audio import read_audio
+from medstt.engine.bias import NameLists
 from medstt.engine.load import load_engine
-from medstt.engine.protocol import DecodeOptions
+from medstt.engine.protocol import DecodeOptions, Engine
 from medstt.errors import OptionError
 from medstt.evaluate.clip import ClipReader
 from medstt.evaluate.system import HeardWord, Reply, Request, SystemOptions
+from medstt.listen import open_vocabulary
 from medstt.registry.resolve import resolve_model
 from medstt.transcriber import TranscribeOptions, Transcriber
-from medstt.values import Audio, Transcript
+from medstt.values import LANGUAGES, Audio, Transcript
+from medstt.vocab import builtin_vocab_folder
+from medstt.vocab.command import dictation_commands
 
 
 class MedsttSystem:
@@ -34,15 +38,11 @@ class MedsttSystem:
         if options.home is None:
             raise OptionError("no home folder is set", "Give SystemOptions a home")
         model = resolve_model(name, options.home)
-        engine = load_engine(model.path, model.name, threads=options.threads, cache=options.home / "cache" / "engines")
+        cache = options.home / "cache" / "engines"
+        engine = load_engine(model.path, model.name, threads=options.threads, cache=cache, digest=model.digest)
         languages: list[str | None] = [*engine.capabilities.languages, None]
-        transcribers = {
-            language: Transcriber(
-                engine,
-                TranscribeOptions(DecodeOptions(language, options.beam, audio_context=options.audio_context)),
-            )
-            for language in languages
-        }
+        lists = NameLists(options.home / "cache" / "names", dictation_commands(builtin_vocab_folder()))
+        transcribers = {language: _listening(engine, language, options, lists) for language in languages}
         return cls(transcribers, options, name)
 
     def describe(self) -> Mapping[str, Any]:
@@ -58,6 +58,7 @@ class MedsttSystem:
             "beam": self._options.beam,
             "audio_context": self._options.audio_context or transcriber.engine.capabilities.audio_context,
             "language": self._options.language or "given",
+            "names": transcriber.check is not None,
         }
 
     def transcribe(self, request: Request) -> Reply:
@@ -71,6 +72,17 @@ class MedsttSystem:
             return read_audio(request.audio)
         with self._lock:
             return self._clips.read(request)
+
+
+def _listening(engine: Engine, language: str | None, options: SystemOptions, lists: NameLists) -> Transcriber:
+    """Return a transcriber of one language that listens for the names it would listen for in service."""
+    decode = TranscribeOptions(DecodeOptions(language, options.beam, audio_context=options.audio_context))
+    spoken = next((code for code in LANGUAGES if code == language), None)
+    lexicon, warnings = open_vocabulary(options.vocabulary, spoken)
+    if lexicon is None or not engine.capabilities.bias:
+        return Transcriber(engine, decode)
+    names = lists.open(engine, lexicon)
+    return Transcriber(engine, decode, names.bias, names.check, (*warnings, *names.warnings))
 
 
 def reply_of_transcript(transcript: Transcript) -> Reply:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from medstt.errors import OptionError
+from medstt.listen import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class System(Protocol):
 class SystemOptions:
     """How to open and run a system under test.
 
+    ``vocabulary`` is what our own models listen for, as in serving the built-in one unless said otherwise.
     ``api_key`` and ``timeout_s`` are for remote systems, ``home`` holds models.
     """
 
@@ -71,6 +73,7 @@ class SystemOptions:
     api_key: str | None = field(default=None, repr=False)
     timeout_s: float = 120.0
     home: Path | None = None
+    vocabulary: Vocabulary = None
 
 
 Opener = Callable[[str, SystemOptions], System]

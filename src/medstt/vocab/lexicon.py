@@ -48,6 +48,13 @@ class Lexicon:
         contents = replace(self._contents, terms=(*self._contents.terms, *terms), digest=digest)
         return Lexicon(contents, (*self._layers, Layer(terms[0].layer, Path(terms[0].source))))
 
+    def only(self, keep: Callable[[Term], bool]) -> Lexicon:
+        """Return the terms that ``keep`` names, with all look-alike pairs."""
+        terms = tuple(term for term in self._contents.terms if keep(term))
+        named = "\n".join("\t".join((term.layer, term.language, term.kind, term.text)) for term in terms)
+        digest = hashlib.sha256(f"{self.digest}\nonly\n{named}".encode()).hexdigest()
+        return Lexicon(replace(self._contents, terms=terms, digest=digest), self._layers)
+
     @property
     def pairs(self) -> tuple[Pair, ...]:
         """All look-alike and sound-alike pairs."""

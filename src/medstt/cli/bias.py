@@ -1,0 +1,127 @@
+"""`medstt bias`: learn how strongly a model is to listen for names, and measure what that gains and costs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from medstt.evaluate.item import Item
+    from medstt.evaluate.listening import Progress
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tune and measure how names are listened for.")
+
+ModelOption = Annotated[str, typer.Argument(help="Model name, NAME@VERSION or folder.")]
+BeamOption = Annotated[int, typer.Option("--beam", min=1, help="Beam width; 1 is greedy.")]
+SampleOption = Annotated[int | None, typer.Option("--sample", min=1, help="Only so many utterances.")]
+ManifestOption = Annotated[
+    Path | None, typer.Option("--manifest", help="Speech to use instead of the benchmark `biasing`.")
+]
+
+
+@app.command()
+def tune(
+    model: ModelOption,
+    manifest: Annotated[Path, typer.Option("--manifest", help="Development speech, with drugs and without.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for result.json.")],
+    beam: BeamOption = 1,
+    sample: SampleOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Leave the model's card as it is.")] = False,
+) -> None:
+    """Find boost and margins on development speech and store them in the model's card."""
+    from medstt.engine import load_engine
+    from medstt.evaluate.item import digest_items
+    from medstt.evaluate.listening import outcome_rows
+    from medstt.lifecycle.bias_tune import tune_bias, write_tuned
+    from medstt.registry import resolve_model
+    from medstt.service import open_names, read_settings
+    from medstt.values import LANGUAGES
+    from medstt.vocab import load_lexicon
+
+    settings = read_settings()
+    found = resolve_model(model, settings.home)
+    engine = load_engine(found.path, found.name, cache=settings.home / "cache" / "engines", digest=found.digest)
+    items = _items(manifest, sample)
+    lexicons = {language: load_lexicon(language) for language in LANGUAGES}
+    tuned = tune_bias(engine, items, lexicons, open_names(settings), beam=beam, progress=_progress("tuning"))
+    about = {
+        "tuned_on": digest_items(items), "beam": beam,
+        "vocabulary": {language: lexicon.digest for language, lexicon in lexicons.items()},
+    }  # fmt: skip
+    if not dry_run:
+        write_tuned(found.path, tuned, about)
+    rows = outcome_rows([tuned.without, *(outcome for _, outcome in tuned.tried)])
+    for row, options in zip(rows[1:], (options for options, _ in tuned.tried), strict=True):
+        row["options"] = options.encode()
+    _write(out, {"model": engine.ref.digest, **about, "chosen": tuned.options.encode(), "tried": rows})
+    print(json.dumps(tuned.options.encode()))
+    if not tuned.better:
+        print("medstt: no value gained without harm; listening is switched off for this model", file=sys.stderr)
+
+
+@app.command()
+def measure(
+    model: ModelOption,
+    out: Annotated[Path, typer.Option("--out", help="Folder for result.json, such as training/results/biasing.")],
+    manifest: ManifestOption = None,
+    sizes: Annotated[str, typer.Option("--terms", help="Sizes of lists, with commas.")] = "0,100,1000,10000,50000",
+    beam: BeamOption = 1,
+    sample: SampleOption = None,
+) -> None:
+    """Measure drugs missed and false alarms with lists of several sizes, on the same speech in turns."""
+    from medstt.engine.bias import tuned_options
+    from medstt.evaluate.item import digest_items
+    from medstt.evaluate.listening import Arm, compare_arms, make_lists, outcome_rows, outcome_text
+    from medstt.service import load_model, open_names, read_settings
+
+    settings = read_settings()
+    engine = load_model(settings, model)
+    options = tuned_options(engine)
+    items = _items(manifest, sample)
+    arms = [Arm(f"{size} terms", make_lists(items, size), options) for size in _sizes(sizes)]
+    outcomes = compare_arms(engine, items, arms, open_names(settings), beam=beam, progress=_progress("measuring"))
+    about: dict[str, Any] = {
+        "model": engine.ref.name, "digest": engine.ref.digest, "items": digest_items(items), "count": len(items),
+        "beam": beam, "options": options.encode(),
+    }  # fmt: skip
+    _write(out, {**about, "lists": outcome_rows(outcomes)})
+    print(outcome_text(outcomes))
+
+
+def _items(manifest: Path | None, sample: int | None) -> list[Item]:
+    from medstt.cli.evaluate import benchmark_task
+    from medstt.evaluate.item import read_items, sample_items
+    from medstt.evaluate.listening import group_items
+    from medstt.service import read_settings
+
+    items = read_items(manifest) if manifest else benchmark_task("biasing", read_settings().home, {}, None).items
+    return group_items(sample_items(items, sample) if sample else items)
+
+
+def _sizes(text: str) -> list[int]:
+    from medstt.errors import OptionError
+
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError as error:
+        raise OptionError(f"--terms {text!r} is no list of numbers", "Write for example 0,100,1000") from error
+
+
+def _progress(what: str) -> Progress:
+    def show(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\r{what}: {done}/{total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    from medstt.disk import naming_disk_errors, write_atomically
+
+    with naming_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "result.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")

@@ -1,0 +1,189 @@
+"""What listening for names gains and costs: one model over the same speech with several lists, taken in turns.
+
+Owns lists of every size and the groups of utterances they are judged by. Knows nothing of cards or terminals.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from medstt.engine.bias import BiasOptions, NameLists
+from medstt.engine.protocol import DecodeOptions, Engine
+from medstt.evaluate.item import Item
+from medstt.evaluate.lexicon import open_spotter
+from medstt.evaluate.local import MedsttSystem
+from medstt.evaluate.run import Answer, ask
+from medstt.evaluate.score import Scorer, score_items
+from medstt.evaluate.system import SystemOptions
+from medstt.evaluate.table import Estimate, ScoreTable, estimate_rates, tabulate
+from medstt.metrics.rate import RATE
+from medstt.transcriber import TranscribeOptions, Transcriber
+from medstt.values import LANGUAGES
+from medstt.vocab import Lexicon, load_lexicon
+from medstt.vocab.benchmark import make_terms
+from medstt.vocab.bias import BIASED_KINDS
+from medstt.vocab.fold import fold
+from medstt.vocab.holdout import is_held_out
+
+MEASURED = ("drug_miss", "twin_swap", "term_spurious", "wer_content")
+GROUPS = ("heard", "never heard", "absent", "no drug")
+_ABSENT_SHARE = 4  # one in four held-out names is in no list
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to listen: its label, the lists by language (None: no list) and the weights."""
+
+    label: str
+    lexicons: Mapping[str, Lexicon] | None
+    options: BiasOptions = field(default_factory=BiasOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one arm came to: rates by group (and "all"), and CPU milliseconds per second of audio."""
+
+    label: str
+    rates: Mapping[str, Mapping[str, Estimate]]
+    cpu_ms_per_s: float
+    table: ScoreTable
+
+    def value(self, group: str, rate: str) -> float:
+        """Return a rate; 0 where nothing was there to be scored."""
+        found = self.rates.get(group, {}).get(rate)
+        return found.value if found and found.value is not None else 0.0
+
+
+def is_absent(name: str) -> bool:
+    """Tell whether a held-out drug is in no list of this measurement, by the checksum of its name."""
+    return zlib.crc32(f"absent {fold(name)}".encode()) % _ABSENT_SHARE == 0
+
+
+def group_items(items: Sequence[Item]) -> list[Item]:
+    """Return items tagged with the group of their drugs: the strangest counts."""
+    lexicons = {language: load_lexicon(language) for language in LANGUAGES}
+    grouped = []
+    for item in items:
+        lexicon = lexicons["de" if item.utterance.lang == "de" else "en"]
+        drugs = [found.term for found in lexicon.spot(item.utterance.text.split(), ("drug", "brand"))]
+        held = [drug for drug in drugs if is_held_out(drug.en or drug.generic or drug.text)]
+        absent = any(is_absent(drug.text) for drug in held)
+        group = "absent" if absent else "never heard" if held else "heard" if drugs else "no drug"
+        utterance = replace(item.utterance, tags={**item.utterance.tags, "names": group})
+        grouped.append(replace(item, utterance=utterance))
+    return grouped
+
+
+def make_lists(items: Sequence[Item], size: int) -> Mapping[str, Lexicon] | None:
+    """Return a list of ``size`` terms for each language: the names spoken here first, then others of the lexicon,
+    then invented ones. Names that are to be absent are in none. None for 0.
+    """  # fmt: skip
+    if not size:
+        return None
+    lists: dict[str, Lexicon] = {}
+    for language in LANGUAGES:
+        lexicon = load_lexicon(language)
+        spoken = {
+            fold(word) for item in items if item.utterance.lang == language for word in item.utterance.text.split()
+        }
+        terms = [
+            term
+            for term in lexicon
+            if term.kind in BIASED_KINDS
+            and not (is_held_out(term.en or term.generic or term.text) and is_absent(term.text))
+        ]
+        terms.sort(key=lambda term: (fold(term.text) not in spoken, zlib.crc32(term.text.encode())))
+        chosen = {(term.kind, term.text) for term in terms[:size]}
+        kept = lexicon.only(lambda term, chosen=chosen: (term.kind, term.text) in chosen)  # type: ignore[misc]
+        missing = size - len(chosen)
+        lists[language] = kept.extended([term._replace(language=language) for term in make_terms(missing)])
+    return lists
+
+
+def compare_arms(
+    engine: Engine,
+    items: Sequence[Item],
+    arms: Sequence[Arm],
+    lists: NameLists,
+    *,
+    beam: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> list[Outcome]:
+    """Return what each arm comes to on the same utterances; every utterance is asked of all arms in turn."""
+    systems = [_open(engine, arm, lists, beam) for arm in arms]
+    answers: list[dict[str, Answer]] = [{} for _ in arms]
+    for number, item in enumerate(items):
+        order = range(len(arms)) if number % 2 == 0 else range(len(arms) - 1, -1, -1)
+        for place in order:
+            answers[place][item.key] = ask(systems[place], item)
+        progress(number + 1, len(items))
+    spot, _ = open_spotter()
+    return [_judge(arm, items, found, Scorer(spot)) for arm, found in zip(arms, answers, strict=True)]
+
+
+def _open(engine: Engine, arm: Arm, lists: NameLists, beam: int) -> MedsttSystem:
+    transcribers: dict[str | None, Transcriber] = {}
+    for language in LANGUAGES:
+        options = TranscribeOptions(DecodeOptions(language, beam))
+        if arm.lexicons is None:
+            transcribers[language] = Transcriber(engine, options)
+        else:
+            names = lists.open(engine, arm.lexicons[language], arm.options)
+            transcribers[language] = Transcriber(engine, options, names.bias, names.check)
+    transcribers[None] = transcribers["en"]
+    return MedsttSystem(transcribers, SystemOptions(beam=beam), arm.label)
+
+
+def _judge(arm: Arm, items: Sequence[Item], answers: Mapping[str, Answer], scorer: Scorer) -> Outcome:
+    table = tabulate(score_items(items, answers, scorer))
+    measured = [RATE[key] for key in MEASURED]
+    rates = {"all": estimate_rates(table, measured)}
+    for slice_name in ("names", "language", "speaker"):
+        rates |= {value: estimate_rates(part, measured) for value, part in table.slices(slice_name).items()}
+    sums = table.sums()
+    return Outcome(arm.label, rates, 1000 * sums.get("cpu_ms", 0) / max(1, sums.get("audio_ms", 0)), table)
+
+
+def outcome_rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """Return outcomes as JSON rows: each rate with its interval and numbers, by group, language and voice."""
+    return [
+        {
+            "list": outcome.label,
+            "cpu_ms_per_audio_s": round(outcome.cpu_ms_per_s, 2),
+            "rates": {group: {key: _row(one) for key, one in rates.items()} for group, rates in outcome.rates.items()},
+        }
+        for outcome in outcomes
+    ]
+
+
+def _row(estimate: Estimate) -> dict[str, Any]:
+    shown = {key: getattr(estimate, key) for key in ("value", "low", "high")}
+    rounded = {key: None if value is None else round(value, 5) for key, value in shown.items()}
+    return {**rounded, "errors": estimate.errors, "events": estimate.events}
+
+
+def outcome_text(outcomes: Sequence[Outcome]) -> str:
+    """Return a table for a terminal: what is gained beside what it costs, in percent with 95 % intervals."""
+    heads = ("list", *(f"missed: {group}" for group in GROUPS[:3]), "WER without drugs", "spurious", "swaps", "CPU")
+    rows = [heads]
+    for one in outcomes:
+        drug = [_percent(one.rates.get(group, {}).get("drug_miss")) for group in GROUPS[:3]]
+        plain = one.rates.get("no drug", {})
+        rows.append(
+            (one.label, *drug, _percent(plain.get("wer_content")), _percent(one.rates["all"]["term_spurious"]),
+             _percent(one.rates["all"]["twin_swap"]), f"{one.cpu_ms_per_s:.1f} ms/s")
+        )  # fmt: skip
+    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+
+
+def _percent(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.value is None:
+        return "-"
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:.1f}"
+    return f"{100 * estimate.value:.1f} ({100 * estimate.low:.1f}-{100 * estimate.high:.1f})"
