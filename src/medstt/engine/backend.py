@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from medstt.feature import Features
 
 Array = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
+Precision = Literal["int8", "float32"]  # of the weights; int8 also quantises activations as they pass
 
 # What a backend hands out between calls and nobody else looks into: its arrays in its own form.
 Memory = Any

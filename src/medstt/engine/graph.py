@@ -7,17 +7,15 @@ attention of the alignment heads. Knows nothing of sessions, searching, caching 
 
 from __future__ import annotations
 
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from medstt.engine.backend import Precision
 from medstt.engine.checkpoint import Checkpoint
 
-Precision = Literal["int8", "float32"]
-
-CONVERTER_VERSION = "2"  # part of the cache key: raise it whenever a graph or the quantisation changes
 _OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
 _INLINE_BYTES = 4096  # larger tensors go to the data file, page-aligned so that the runtime can map them
 _EPSILON = 1e-5

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from medstt.engine.backend import Array, Tokens
+from medstt.engine.backend import Array, Precision, Tokens
 from medstt.engine.checkpoint import Checkpoint
-from medstt.engine.graph import CONVERTER_VERSION, Precision, build_decoder, build_encoder
 from medstt.errors import CorruptModel, ResourceError
 from medstt.feature import Features
+
+CONVERTER_VERSION = "2"  # part of the cache key: raise it whenever a graph or the quantisation changes
 
 _ERROR_ONLY = 3  # onnxruntime's log level
 
@@ -202,6 +203,8 @@ def _convert_atomically(checkpoint: Checkpoint, folder: Path, precision: Precisi
 
 
 def _convert(checkpoint: Checkpoint, folder: Path, precision: Precision) -> None:
+    from medstt.engine.graph import build_decoder, build_encoder  # brings onnx, which a converted model does not need
+
     for name, build in (("encoder", build_encoder), ("decoder", build_decoder)):
         with (folder / f"{name}.bin").open("wb") as data:
             model = build(checkpoint, data, f"{name}.bin", precision)
