@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from medstt.evaluate.item import Item
     from medstt.evaluate.listening import Progress
+    from medstt.vocab import Lexicon
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tune and measure how names are listened for.")
 
@@ -46,7 +47,7 @@ def tune(
     found = resolve_model(model, settings.home)
     engine = load_engine(found.path, found.name, cache=settings.home / "cache" / "engines", digest=found.digest)
     items = _items(manifest, sample)
-    lexicons = {language: load_lexicon(language) for language in LANGUAGES}
+    lexicons: dict[str, Lexicon] = {language: load_lexicon(language) for language in LANGUAGES}
     tuned = tune_bias(engine, items, lexicons, open_names(settings), beam=beam, progress=_progress("tuning"))
     about = {
         "tuned_on": digest_items(items), "beam": beam,
