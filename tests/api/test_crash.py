@@ -26,6 +26,7 @@ from medstt.errors import MedsttError
 from medstt.service import open_settings_store, read_settings
 
 SETTLE_S = 600
+PROGRESS_S = 30  # most kills wait for an upload or a result, so that they hit work and not only starting processes
 
 
 def free_port() -> int:
@@ -131,7 +132,13 @@ def run(home: Path, url: str, kills: int, apis: int, workers: int, sounds: list[
             while not uploads.acknowledged:
                 time.sleep(0.1)
             for _ in range(kills):
+                before = len(uploads.acknowledged) + store.queue.depth().get("ready", 0)
                 time.sleep(choose.uniform(0.1, 2.0))
+                end = time.monotonic() + (choose.random() < 0.7) * PROGRESS_S  # some kills hit processes that start
+                while time.monotonic() < end:
+                    if len(uploads.acknowledged) + store.queue.depth().get("ready", 0) > before:
+                        break
+                    time.sleep(0.05)
                 processes.kill(choose.choice(list(processes.commands)))
         finally:
             uploads.stop()
