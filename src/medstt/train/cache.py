@@ -21,6 +21,7 @@ from medstt.audio import read_audio
 from medstt.errors import AudioError, DataError
 from medstt.feature import FRONT_END_VERSION, Features, log_power, pad_samples
 from medstt.manifest import digest_manifest, read_manifest
+from medstt.process import end_with_parent
 from medstt.values import RATE_HZ, Utterance
 
 CHUNK = 500  # utterances a worker computes before it writes a file
@@ -106,7 +107,7 @@ def open_cache(
             failed |= _chunk(manifest, part, path, n_mels)
             progress(done, len(missing))
     elif missing:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             waiting = [pool.submit(_chunk, manifest, part, path, n_mels) for path, part in missing]
             for done, future in enumerate(as_completed(waiting), 1):
                 failed |= future.result()

@@ -21,6 +21,7 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration, Whisper
 
 from medstt.disk import write_atomically
 from medstt.errors import ConflictError, DataError, MedsttError, ModelError, ResourceError
+from medstt.process import end_with_parent
 from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
 from medstt.train.augment import Augment, AugmentOptions
 from medstt.train.batch import BatchOptions, Sampler, TextSampler
@@ -169,6 +170,7 @@ def make_sampler(
 def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int) -> None:
     """Run one of the recipe's processes to the last step."""
     if recipe.processes > 1:
+        end_with_parent()
         meeting = (places.run / "rendezvous").resolve().as_uri()
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.processes)
     trainer, tokenizer = open_trainer(recipe, places, base)
