@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from medstt.disk import write_atomically
 from medstt.errors import DataError, ModelUnavailable, StoreUnavailable
@@ -44,7 +45,9 @@ def check_reachable(uri: str) -> None:
     if not uri.startswith(("http://", "https://")):
         return
     try:
-        with urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=ANSWER_S):
+        parts = urlsplit(uri)
+        address = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=parts.path.rstrip("/") + "/health")
+        with urllib.request.urlopen(address.geturl(), timeout=ANSWER_S):  # without the user: this page needs none
             pass
     except urllib.error.HTTPError:
         return  # it answers; a proxy may know no such page
