@@ -13,7 +13,15 @@ from tokenizers import Tokenizer
 from medstt.audio import read_audio
 from medstt.benchmark.model import RandomShape, write_random_model
 from medstt.engine import load_engine
-from medstt.engine.bias import BiasCompiler, BiasOptions, NameLists, TrieBias, compile_bias, parse_bias_options
+from medstt.engine.bias import (
+    BiasCompiler,
+    BiasOptions,
+    BothBias,
+    NameLists,
+    TrieBias,
+    compile_bias,
+    parse_bias_options,
+)
 from medstt.engine.bias.phrase import MOST_PHRASES
 from medstt.engine.checkpoint import open_checkpoint
 from medstt.engine.pool import EnginePool
@@ -52,7 +60,7 @@ def compiled(table: TokenTable, *texts: str, options: BiasOptions = STRONG) -> T
     return compile_bias(table, phrases(*texts), options).bias
 
 
-def total(bias: TrieBias, tokens: Sequence[int], end: int) -> float:
+def total(bias: TrieBias | BothBias, tokens: Sequence[int], end: int) -> float:
     """What a search adds for these tokens and whatever is said next: a token that begins a word."""
     state, added = bias.start(), 0.0
     for token in [*tokens, end]:
@@ -227,3 +235,13 @@ def test_values_of_a_card_are_checked() -> None:
             parse_bias_options({"bias": wrong}, "card.json")
     with pytest.raises(CorruptModel, match="not a table"):
         parse_bias_options({"bias": 2}, "card.json")
+
+
+def test_two_lists_at_once_give_the_sum_of_both(table: TokenTable) -> None:
+    first, second = compiled(table, "metoprolol", "metformin"), compiled(table, "metoprolol succinate", "abacavir")
+    both = BothBias(first, second)
+    assert both.digest not in (first.digest, second.digest)
+    for text in ("metoprolol", "metoprolol succinate", "abacavir well", "metaphor", "the metformin", "metoprololium"):
+        tokens = table.encode(text)
+        expected = total(first, tokens, table.end) + total(second, tokens, table.end)
+        assert total(both, tokens, table.end) == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,55 @@
+"""What the service listens for: a team's lists, apart from another team's, and the words of one request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from medstt.benchmark.model import RandomShape, write_random_model
+from medstt.engine import load_engine
+from medstt.engine.bias import NameLists
+from medstt.engine.fake import FakeEngine
+from medstt.store.audit import Audit
+from medstt.store.crypt import create_ring
+from medstt.store.database import Database
+from medstt.store.key import Keys
+from medstt.store.vocabulary import Place, Vocabularies
+from medstt.work.listen import NO_EFFECT, TeamNames
+from medstt.work.process import Style
+from medstt.work.team import TeamFormatters
+
+
+@pytest.fixture
+def lists(tmp_path: Path) -> Vocabularies:
+    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
+    database.migrate()
+    ring = create_ring()
+    audit = Audit(database, ring)
+    Keys(database, ring, audit).set_retention("a", None, "test")
+    return Vocabularies(database, audit)
+
+
+def test_each_team_has_its_own_names_and_a_requests_words_are_kept_nowhere(lists: Vocabularies, tmp_path: Path) -> None:
+    engine = load_engine(write_random_model(tmp_path / "m", RandomShape(16, 1, 1, 1, 80, 600, 3)), "tiny")
+    listen = TeamNames(TeamFormatters(lists, tmp_path / "cache"), NameLists(tmp_path / "names"))
+    word = {"term": "Marvexol", "kind": "drug", "language": "en", "spoken": [], "variants": []}
+    lists.put("a", Place("site", "", "words"), [word], 0, "x")
+    ours, theirs = (listen(engine, Style(tenant, "", "", "en")) for tenant in ("a", "b"))
+    assert ours.phrases == theirs.phrases + 1
+    assert ours.bias is not None
+    assert theirs.bias is not None
+    assert ours.bias.digest != theirs.bias.digest
+    assert listen(engine, Style("a", "", "", "en")) is ours
+    files = sorted((tmp_path / "names").iterdir())
+    asked = listen(engine, Style("b", "", "", "en"), ("Zentrubin",))
+    assert asked.bias is not None
+    assert asked.bias.digest not in (ours.bias.digest, theirs.bias.digest)
+    assert sorted((tmp_path / "names").iterdir()) == files
+    assert not any(b"Zentrubin" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+
+
+def test_an_engine_that_cannot_listen_says_so_where_words_were_given(lists: Vocabularies, tmp_path: Path) -> None:
+    listen = TeamNames(TeamFormatters(lists, tmp_path / "cache"), NameLists())
+    assert listen(FakeEngine(), Style("a", "", "")).warnings == ()
+    assert listen(FakeEngine(), Style("a", "", ""), ("Zentrubin",)).warnings == (NO_EFFECT,)
