@@ -88,7 +88,7 @@ class Transcriber:
         self.options = options
         self.bias = bias
         self.check = check
-        self.warnings = warnings
+        self.warnings = warnings + ((engine.capabilities.warning,) if engine.capabilities.warning else ())
 
     @property
     def settings_digest(self) -> str:

@@ -91,6 +91,7 @@ class Capabilities:
     score: bool
     languages: tuple[str, ...]
     audio_context: str
+    warning: str = ""  # what the model's card says against using it; comes with every transcript
 
 
 @runtime_checkable

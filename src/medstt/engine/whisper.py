@@ -72,7 +72,9 @@ class WhisperEngine:
     def capabilities(self) -> Capabilities:
         """Everything, in the model's languages and at the audio context its card declares."""
         languages = tuple(self._tokens.languages) or ("en",)
-        return Capabilities(True, True, True, True, languages, self._checkpoint.audio_context)
+        card = self._checkpoint.card
+        warning = str(card.get("warning", ""))
+        return Capabilities(True, True, True, True, languages, self._checkpoint.audio_context, warning)
 
     def detect(self, clip: Clip) -> Mapping[str, float]:
         """Return the probability of each of the model's languages for one clip (sums to 1)."""

@@ -39,6 +39,7 @@ class Card:
     """What a version says of itself; ``extra`` keeps the keys this class does not know when a card is rewritten.
 
     ``parent`` is ``name@version`` or a hub id; ``recipe``, ``vocab``, ``code`` and ``data`` are digests or revisions;
+    ``warning`` is one sentence against using the model, which comes with every transcript it makes.
     ``audio_context`` "dynamic" says that the model was trained for clips shorter than 30 s.
     """
 
@@ -56,6 +57,7 @@ class Card:
     report: str | None = None
     data: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
+    warning: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     verdict: Verdict | None = None
@@ -64,7 +66,7 @@ class Card:
 
 _LISTS = ("languages", "data", "limits")
 _TABLES = ("environment", "metrics")
-_TEXTS = ("name", "version", "summary", "licence", "created")
+_TEXTS = ("name", "version", "summary", "licence", "created", "warning")
 
 
 def parse_card(row: Any, where: str) -> Card:
