@@ -21,7 +21,8 @@ _LETTERS = 5  # shorter words sound like too many names
 _CLOSE = 65.0  # of a lexicon's match, 0-100
 _NEAR_NAMES = 3
 _READINGS = 8  # scored for one place, what was heard counted
-_PLACES = 6  # in one clip
+_PLACES = 4  # in one clip
+_MOST_DOUBTFUL = 0.5  # of a clip's words; where more are in doubt, it is not a name that went wrong
 _LONGEST = 3  # words that may be one name
 
 
@@ -80,7 +81,9 @@ class NameCheck:
             for index, word in enumerate(hypothesis.words)
             if index not in taken and word.confidence < self._options.doubt and words[index].isalpha()
         ]
-        for first, last in _runs(doubtful):
+        if len(doubtful) > _MOST_DOUBTFUL * len(words):
+            doubtful = []
+        for first, last in _runs(doubtful)[:_PLACES]:
             place = self._sounding(words, first, last, hypothesis.language)
             if place is not None:
                 found.append(place)
@@ -147,13 +150,15 @@ class NameCheck:
         return 0 if twins & rivals else best
 
 
-def _runs(indices: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield runs of neighbouring indices, at most three long, as (first, after the last)."""
+def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """Return runs of neighbouring indices, at most three long, as (first, after the last)."""
+    runs: list[tuple[int, int]] = []
     start = 0
     for place in range(1, len(indices) + 1):
         if place == len(indices) or indices[place] != indices[place - 1] + 1 or place - start == _LONGEST:
-            yield indices[start], indices[place - 1] + 1
+            runs.append((indices[start], indices[place - 1] + 1))
             start = place
+    return runs
 
 
 def _cased(name: str, heard: str) -> str:
