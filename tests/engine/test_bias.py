@@ -37,7 +37,7 @@ from medstt.vocab.command import dictation_commands
 from medstt.vocab.layers import builtin_vocab_folder
 from medstt.vocab.listed import list_terms
 
-STRONG = BiasOptions(boost=4.0, entry=0.5)
+STRONG = BiasOptions(boost=4.0, entry=0.5, builtin=1.0)
 
 
 @pytest.fixture(scope="session")
@@ -105,10 +105,12 @@ def test_the_beginning_of_another_word_is_no_name(table: TokenTable) -> None:
 
 def test_layers_and_terms_have_their_weights(table: TokenTable) -> None:
     rare, other = table.encode("metoprolol"), table.encode("abacavir")
-    options = BiasOptions(boost=1.0, user=2.0)
+    options = BiasOptions(boost=1.0, builtin=1.0, user=2.0)
     listed = [*phrases("metoprolol"), *phrases("abacavir", layer="builtin", weight=0.5)]
     bias = compile_bias(table, listed, options).bias
-    plain = compile_bias(table, phrases("metoprolol", "abacavir", layer="builtin"), BiasOptions(boost=1.0)).bias
+    plain = compile_bias(
+        table, phrases("metoprolol", "abacavir", layer="builtin"), BiasOptions(boost=1.0, builtin=1.0)
+    ).bias
     assert total(bias, rare, table.end) == pytest.approx(2 * total(plain, rare, table.end))
     assert total(bias, other, table.end) == pytest.approx(0.5 * total(plain, other, table.end))
 
@@ -125,7 +127,7 @@ def test_ordinary_words_commands_and_the_unspellable_are_left_out_and_named(tabl
     for word in ("will", "May"):
         assert total(result.bias, table.encode(word), table.end) == 0.0
     builtin = compile_bias(table, phrases("will", "MST", layer="builtin"), STRONG)
-    assert builtin.warnings == ("the vocabulary holds no term to listen for",)
+    assert builtin.warnings == ()
     assert builtin.bias.bonus(builtin.bias.start()) is None
 
 
@@ -225,6 +227,13 @@ def test_a_list_costs_little_of_decoding(engine: WhisperEngine) -> None:
             engine.decode([Clip(clip.samples, clip.segment, one)], options)
             spent[one] += time.process_time() - started
     assert spent[bias] < 1.5 * spent[None]
+
+
+def test_a_model_never_tuned_favours_the_users_own_lists_alone(table: TokenTable) -> None:
+    listed = [*phrases("metoprolol"), *phrases("abacavir", layer="builtin")]
+    bias = compile_bias(table, listed, BiasOptions()).bias
+    assert total(bias, table.encode("metoprolol"), table.end) > 0
+    assert total(bias, table.encode("abacavir"), table.end) == 0
 
 
 def test_values_of_a_card_are_checked() -> None:

@@ -38,13 +38,12 @@ def test_each_team_has_its_own_names_and_a_requests_words_are_kept_nowhere(lists
     ours, theirs = (listen(engine, Style(tenant, "", "", "en")) for tenant in ("a", "b"))
     assert ours.phrases == theirs.phrases + 1
     assert ours.bias is not None
-    assert theirs.bias is not None
-    assert ours.bias.digest != theirs.bias.digest
+    assert theirs.bias is None  # a model never tuned favours nothing but a team's own lists
     assert listen(engine, Style("a", "", "", "en")) is ours
     files = sorted((tmp_path / "names").iterdir())
     asked = listen(engine, Style("b", "", "", "en"), ("Zentrubin",))
     assert asked.bias is not None
-    assert asked.bias.digest not in (ours.bias.digest, theirs.bias.digest)
+    assert asked.bias.digest != ours.bias.digest
     assert sorted((tmp_path / "names").iterdir()) == files
     assert not any(b"Zentrubin" in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,7 +62,9 @@ def tune(
     _write(out, {"model": engine.ref.digest, **about, "chosen": tuned.options.encode(), "tried": rows})
     print(json.dumps(tuned.options.encode()))
     if not tuned.better:
-        print("medstt: no value gained without harm; listening is switched off for this model", file=sys.stderr)
+        print(
+            "medstt: no value gained without harm; this model does not favour the built-in vocabulary", file=sys.stderr
+        )
 
 
 @app.command()
@@ -81,7 +84,7 @@ def measure(
 
     settings = read_settings()
     engine = load_model(settings, model)
-    options = tuned_options(engine)
+    options = replace(tuned_options(engine), builtin=1.0)
     items = _items(manifest, sample)
     arms = [Arm(f"{size} terms", make_lists(items, size), options) for size in _sizes(sizes)]
     outcomes = compare_arms(engine, items, arms, open_names(settings), beam=beam, progress=_progress("measuring"))

@@ -84,7 +84,15 @@ def digest_list(
     table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions, commands: Collection[str]
 ) -> str:
     """Return the SHA-256 of everything that a compiled list depends on."""
-    weights = [COMPILER_VERSION, options.boost, options.entry, options.site, options.department, options.user]
+    weights = [
+        COMPILER_VERSION,
+        options.boost,
+        options.entry,
+        options.builtin,
+        options.site,
+        options.department,
+        options.user,
+    ]
     digest = hashlib.sha256(json.dumps([table.digest, weights, sorted(commands)]).encode())
     digest.update("\n".join(f"{p.text}\t{p.layer}\t{p.weight}\t{'|'.join(p.spoken)}" for p in phrases).encode())
     return digest.hexdigest()

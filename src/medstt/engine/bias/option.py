@@ -19,8 +19,11 @@ class BiasOptions:
     """Weights of the bias and margins of the check, in nats. The defaults are those of a model never tuned.
 
     A phrase's token number d >= 2 is worth ``boost * (1 + ln d)`` times the phrase's weight, its first token ``entry``
-    (0-0.5) times ``boost``: a word only begins like a name where the model thought so itself. ``site``,
-    ``department`` and ``user`` multiply the weights of their layers. A boost of 0 switches the bias off.
+    (0-0.5) times ``boost``: a word only begins like a name where the model thought so itself. ``builtin``,
+    ``site``, ``department`` and ``user`` multiply the weights of their layers. A boost of 0 switches the bias off.
+
+    The built-in vocabulary is favoured by tuned models alone: in a weak model thousands of names invent more than they
+    find (measured at 90 % WER: spurious terms rose from 0.8 to 5 % of the words at a boost of 0.5).
 
     A word heard with a probability below ``doubt`` is compared with names of like sound. A name replaces what is no
     word of the lexicon if it is at most ``replace`` nats less likely for the same audio (negative: it must be more
@@ -29,6 +32,7 @@ class BiasOptions:
 
     boost: float = 0.5
     entry: float = 0.0
+    builtin: float = 0.0
     site: float = 1.0
     department: float = 1.0
     user: float = 1.0
@@ -37,8 +41,9 @@ class BiasOptions:
     keep: float = 4.0
 
     def weigh(self, layer: str) -> float:
-        """Return the factor of a layer; 1 for the built-in one."""
-        return {"site": self.site, "department": self.department, "user": self.user}.get(layer, 1.0)
+        """Return the factor of a layer."""
+        named = {"site": self.site, "department": self.department, "user": self.user}
+        return named.get(layer, self.builtin)
 
     def encode(self) -> dict[str, float]:
         """Return the values as they stand in a card."""

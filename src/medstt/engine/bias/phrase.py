@@ -78,7 +78,7 @@ def spell(table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions
     ]
     if left_out["double"]:
         warnings.append(f"{len(left_out['double'])} terms are listed twice; the higher weight counts")
-    if not rows:
+    if not rows and (own or not phrases):
         warnings.append("the vocabulary holds no term to listen for")
     return Rows(_pad(rows), np.array(kept, np.float32), table.size, len(phrases), tuple(warnings))
 
