@@ -129,7 +129,8 @@ def config_of(recipe: Recipe, base: Path | None) -> WhisperConfig:
     if base is not None:
         return WhisperConfig.from_pretrained(base)
     shape = recipe.shape.model_dump(exclude={"vocabulary"})
-    return WhisperConfig(vocab_size=recipe.shape.vocabulary, **shape)
+    ids = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)  # any valid ones
+    return WhisperConfig(vocab_size=recipe.shape.vocabulary, **ids, **shape)
 
 
 def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Trainer, WhisperTokenizerFast]:
