@@ -10,6 +10,7 @@ import torch
 from small_set import make_set
 
 from medstt.audio import read_audio
+from medstt.cli.follow import no_report
 from medstt.engine import load_engine
 from medstt.engine.protocol import Clip, DecodeOptions
 from medstt.errors import ConflictError, DataError
@@ -93,7 +94,8 @@ def test_an_interrupted_run_ends_with_the_same_weights(data: Path, tmp_path: Pat
 
 
 def test_two_processes_share_a_step(data: Path, tmp_path: Path) -> None:
-    model, _ = run(recipe(processes=2, steps=4), places(data, tmp_path / "run"), None, jobs=1, report=quiet)
+    # The report is pickled for the other processes, which cannot import a test.
+    model, _ = run(recipe(processes=2, steps=4), places(data, tmp_path / "run"), None, jobs=1, report=no_report)
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
 
 
