@@ -62,9 +62,9 @@ def postgresql_url(postgresql_cluster: str) -> str:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Fail a run with skipped tests where MEDSTT_FAIL_ON_SKIP is set: continuous integration has all the programs."""
+    """Fail a run with skipped tests where PYTEST_FAIL_ON_SKIP is set: continuous integration has all the programs."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if os.environ.get("MEDSTT_FAIL_ON_SKIP") and reporter is not None and reporter.stats.get("skipped"):
+    if os.environ.get("PYTEST_FAIL_ON_SKIP") and reporter is not None and reporter.stats.get("skipped"):
         for report in reporter.stats["skipped"]:
             reporter.write_line(f"skipped, which fails here: {report.nodeid}: {report.longrepr[-1]}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -117,10 +117,13 @@ async function sendAll(files) {
   for (const file of files) await send(file, file.name);
 }
 
-at("file").addEventListener("change", async (event) => {
-  await sendAll([...event.target.files]);
-  event.target.value = "";
-});
+async function sendChosen() {
+  const files = [...at("file").files];
+  at("file").value = "";
+  await sendAll(files);
+}
+
+at("file").addEventListener("change", sendChosen);
 const drop = at("drop");
 for (const name of ["dragenter", "dragover"]) drop.addEventListener(name, (event) => {
   event.preventDefault();
@@ -173,3 +176,4 @@ setInterval(() => recorder && showRecorder(), 250);
 addEventListener("beforeunload", (event) => recorder && event.preventDefault());
 
 await refresh();
+await sendChosen(); // what was chosen before this script was ready
