@@ -57,10 +57,10 @@ def test_primock_textgrids_are_read(tmp_path: Path) -> None:
     assert second.text == 'You said "no fever", right?'
     assert dict(second.tags) == {"tier": "conversation", "role": "doctor"}
     path.write_text("xmin = 0")
-    with pytest.raises(DataError, match="doctor.TextGrid: not a TextGrid"):
+    with pytest.raises(DataError, match=r"doctor.TextGrid: not a TextGrid"):
         read_primock(tmp_path)
     path.rename(path.with_name("notes.TextGrid"))
-    with pytest.raises(DataError, match="notes.TextGrid"):
+    with pytest.raises(DataError, match=r"notes.TextGrid"):
         read_primock(tmp_path)
     with pytest.raises(DataError, match="no transcripts"):
         read_primock(tmp_path / "transcripts")

@@ -189,7 +189,7 @@ def test_a_folder_of_transcripts_is_a_system(tmp_path: Path) -> None:
         TranscriptFolder.open(tmp_path)
     lines = tmp_path / "all.jsonl"
     lines.write_text('{"id": "a", "text": "x"}\n{"id": "a", "text": "y"}\n')
-    with pytest.raises(DataError, match="all.jsonl:2: the id 'a' occurs twice"):
+    with pytest.raises(DataError, match=r"all.jsonl:2: the id 'a' occurs twice"):
         TranscriptFolder.open(lines)
 
 

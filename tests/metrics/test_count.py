@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import jiwer
 import pytest
 from hypothesis import given, settings
@@ -59,7 +61,7 @@ def test_an_alignment_accounts_for_every_word_once(reference: list[str], hypothe
     alignment = align(reference, hypothesis)
     assert sum(alignment.hits()) == counts.hits
     regions = list(alignment.regions())
-    assert all(a.ref_end < b.ref_start and a.hyp_end < b.hyp_start for a, b in zip(regions, regions[1:], strict=False))
+    assert all(a.ref_end < b.ref_start and a.hyp_end < b.hyp_start for a, b in itertools.pairwise(regions))
 
 
 @given(st.lists(st.builds(ErrorCounts, *[st.integers(0, 50)] * 8), min_size=3, max_size=3))
