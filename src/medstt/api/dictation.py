@@ -192,7 +192,7 @@ def erase(dictation: Id, caller: CallerOf, service: ServiceOf) -> Response:
 @router.get(
     "/{dictation}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "object"}}}}},
 )
 async def events(dictation: Id, request: Request, caller: CallerOf, service: ServiceOf) -> StreamingResponse:
     """Follow a dictation by server-sent events named status, until it is ready or failed."""

@@ -89,7 +89,7 @@ CONTENT = {
     },
     "text/plain": {"schema": {"type": "string"}},
     "text/vtt": {"schema": {"type": "string"}},
-    "text/event-stream": {"schema": {"type": "string"}},
+    "text/event-stream": {"schema": {"type": "object"}},
 }
 
 

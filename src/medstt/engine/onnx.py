@@ -218,6 +218,7 @@ def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ERROR_ONLY
+    options.enable_cpu_mem_arena = False  # it keeps the largest of every shape; without it decoding is also faster
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
