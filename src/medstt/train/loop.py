@@ -51,18 +51,20 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * max(recipe.final_rate, left)
 
 
+def ramp(recipe: Recipe, step: int, start: float, end: float) -> float:
+    """Return a weight on its straight way from ``start`` to ``end``, which it reaches at ``ctc_until`` of the steps."""
+    share = min(1.0, step / max(1.0, recipe.loss.ctc_until * recipe.steps))
+    return start + (end - start) * share
+
+
 def ctc_weight(recipe: Recipe, step: int) -> float:
     """Return the weight of the CTC loss (the decoder's is 1 minus it)."""
-    loss = recipe.loss
-    share = min(1.0, step / max(1.0, loss.ctc_until * recipe.steps))
-    return loss.ctc_start + (loss.ctc_end - loss.ctc_start) * share
+    return ramp(recipe, step, recipe.loss.ctc_start, recipe.loss.ctc_end)
 
 
 def guide_weight(recipe: Recipe, step: int) -> float:
     """Return the weight of guided attention."""
-    loss = recipe.loss
-    share = min(1.0, step / max(1.0, loss.ctc_until * recipe.steps))
-    return loss.guide_start + (loss.guide_end - loss.guide_start) * share
+    return ramp(recipe, step, recipe.loss.guide_start, recipe.loss.guide_end)
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
