@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from medstt.errors import ConflictError, DataError
 from medstt.manifest import read_manifest
-from medstt.synth.compose import compose, missing_texts
+from medstt.synth.compose import cast, compose, missing_texts
 from medstt.synth.grammar import SpokenTerm
 from medstt.synth.make import digest_audio, make, measure
 from medstt.synth.recipe import Degrade, Part, SynthRecipe
@@ -157,3 +157,11 @@ def test_the_plan_names_its_recipe(made: Path) -> None:
     plan = json.loads((made / "plan.json").read_text())
     assert plan["utterances"] == 10
     assert plan["recipe"]["seed"] == 5
+
+
+def test_an_engine_can_be_chosen(grammars: Path) -> None:
+    sentences = compose(RECIPE, words(), grammars, None)  # type: ignore[arg-type]
+    lines = list(cast(RECIPE.model_copy(update={"engine": "espeak"}), sentences))
+    assert {line.voice.engine for line in lines} == {"espeak"}
+    with pytest.raises(DataError, match="no flite voice for de"):
+        list(cast(RECIPE.model_copy(update={"engine": "flite"}), sentences))

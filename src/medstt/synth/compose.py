@@ -118,4 +118,9 @@ def cast(recipe: SynthRecipe, sentences: Iterable[Sentence]) -> Iterator[Line]:
 def _voices(recipe: SynthRecipe, lang: Language) -> list[Voice]:
     if recipe.voices == "command":
         return command_voices(lang, recipe.command_voices.get(lang, []))
-    return training_voices(lang) if recipe.voices == "train" else held_out_voices(lang)
+    if recipe.voices == "held-out":
+        return held_out_voices(lang)
+    voices = [voice for voice in training_voices(lang) if recipe.engine in (None, voice.engine)]
+    if not voices:
+        raise DataError(f"no {recipe.engine} voice for {lang}", "Install the engine, or leave engine out of the recipe")
+    return voices

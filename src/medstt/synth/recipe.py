@@ -84,6 +84,7 @@ class SynthRecipe(Section):
     voices: Literal["train", "held-out", "command"] = Field(
         "train", description="the voices for training, those held out, or those of --voice-command"
     )
+    engine: Literal["espeak", "flite"] | None = Field(None, description="only this engine's voices for training")
     command_voices: dict[Language, list[str]] = Field(
         default={}, description="what stands for {voice} in --voice-command, by language"
     )
