@@ -160,7 +160,7 @@ def test_the_plan_names_its_recipe(made: Path) -> None:
 
 
 def test_an_engine_can_be_chosen(grammars: Path) -> None:
-    sentences = compose(RECIPE, words(), grammars, None)  # type: ignore[arg-type]
+    sentences = list(compose(RECIPE, words(), grammars, None))  # type: ignore[arg-type]
     lines = list(cast(RECIPE.model_copy(update={"engine": "espeak"}), sentences))
     assert {line.voice.engine for line in lines} == {"espeak"}
     with pytest.raises(DataError, match="no flite voice for de"):
