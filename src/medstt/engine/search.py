@@ -1,4 +1,4 @@
-"""Beam search over a backend's steps (one beam is greedy), with a bias of its own for every item and every beam.
+"""Greedy and beam search over a backend's steps, with a bias of its own for every item and every beam.
 
 Knows nothing of audio, words or languages.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
 from medstt.engine.guard import is_loop
-from medstt.engine.protocol import Bias
+from medstt.engine.protocol import Bias, Bonus
 
 Ending = Literal["end", "length", "loop"]
 _CHECK_EVERY = 8  # tokens between two looks for a loop
@@ -72,18 +72,15 @@ class _Item:
         choices: list[tuple[float, int, int, float]] = []  # score, beam, token, log-probability
         for number, beam in enumerate(self.beams):
             row = logprobs[number]
-            for token, gain in _best(row, 1 if self.width == 1 else 2 * self.width, self.bias, beam.state):
+            for token, gain in _best(row, 2 * self.width, self.bias, beam.state):
                 choices.append((beam.score + gain, number, token, float(row[token])))
-        if len(choices) > 1:
-            choices.sort(key=lambda choice: choice[0], reverse=True)
+        choices.sort(key=lambda choice: choice[0], reverse=True)
         beams: list[_Beam] = []
         parents: list[int] = []
         for score, number, token, logprob in choices:
             beam = self.beams[number]
             if token == rules.end:
                 self.finished.append(Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"))
-                if self.width == 1:
-                    break
             elif score > -np.inf:
                 state = self.bias.advance(beam.state, token) if self.bias else None
                 beams.append(_Beam((*beam.tokens, token), (*beam.logprobs, logprob), score, state))
@@ -122,8 +119,11 @@ def search(
     """Decode a batch from its ``prompts`` (items, n); ``cache`` holds one row an item, already fed what came before.
 
     ``limits`` are the most tokens for each item: the search always ends. Returns each item's readings, best first by
-    biased score per token.
+    biased score per token; one beam gives one reading.
     """
+    if beams == 1:
+        lines = [_Line(limit, bias) for limit, bias in zip(limits, biases, strict=True)]
+        return [[found] for found in _follow(backend, memory, cache, prompts, rules, lines)]
     items = [
         _Item([_Beam(state=bias.start() if bias else None)], beams, limit, bias)
         for limit, bias in zip(limits, biases, strict=True)
@@ -151,6 +151,90 @@ def search(
         width = beams
         tokens = [beam.tokens[-1] if beam.tokens else rules.end for item in active for beam in _rows(item, beams)]
         logprobs, cache = backend.step(memory, cache, np.array(tokens)[:, None], [0], rules.later)
+
+
+@dataclass(slots=True)
+class _Line:
+    """One clip's greedy reading as it grows."""
+
+    limit: int
+    bias: Bias | None
+    state: Any = None
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    score: float = 0.0
+    ending: Ending | None = None
+
+    def __post_init__(self) -> None:
+        self.state = self.bias.start() if self.bias else None
+
+    def bonus(self) -> Bonus | None:
+        """Return what the bias adds to the next token; nothing more once the reading is finished."""
+        return self.bias.bonus(self.state) if self.bias is not None and self.ending is None else None
+
+    def take(self, token: int, logprob: float, gain: float, rules: Rules) -> None:
+        """Go on with a token, or end."""
+        self.score += gain
+        self.logprobs.append(logprob)
+        if token == rules.end:
+            self.ending = "end"
+            return
+        self.tokens.append(token)
+        if self.bias is not None:
+            self.state = self.bias.advance(self.state, token)
+        if len(self.tokens) >= self.limit:
+            self.ending = "length"
+        elif rules.look_for_loops and len(self.tokens) % _CHECK_EVERY == 0 and is_loop(self.tokens):
+            self.ending = "loop"
+
+
+def _follow(
+    backend: Backend, memory: Memory, cache: Cache, prompts: Tokens, rules: Rules, lines: Sequence[_Line]
+) -> list[Candidate]:
+    """Take the best token of every line until all have ended; finished ones run along until half have."""
+    logprobs, cache = backend.step(memory, cache, prompts, [prompts.shape[1] - 1], rules.first)
+    active = list(lines)
+    while True:
+        rows = logprobs[:, 0]
+        tokens, gains = _best_of_each(rows, [line.bonus() for line in active])
+        for row, line in enumerate(active):
+            if line.ending is None:
+                line.take(tokens[row], float(rows[row, tokens[row]]), gains[row], rules)
+        alive = [row for row, line in enumerate(active) if line.ending is None]
+        if not alive:
+            return [
+                Candidate(tuple(line.tokens), tuple(line.logprobs), line.score, line.ending or "end") for line in lines
+            ]
+        if len(alive) * 2 <= len(active):
+            memory, cache = backend.select(memory, alive), backend.reorder(cache, np.array(alive))
+            active, tokens = [active[row] for row in alive], [tokens[row] for row in alive]
+        logprobs, cache = backend.step(memory, cache, np.array(tokens)[:, None], [0], rules.later)
+
+
+def _best_of_each(rows: Array, bonuses: Sequence[Bonus | None]) -> tuple[list[int], list[float]]:
+    """Return the best token of every row (rows, vocabulary) and its biased log-probability.
+
+    What may begin a phrase anywhere is added to all rows at once where they share it, as a batch of one list does.
+    """
+    others = rows
+    bases = [None if bonus is None else bonus.base for bonus in bonuses]
+    some = next((base for base in bases if base is not None), None)
+    if some is not None:
+        alike = all(base is some for base in bases)
+        others = rows + (some if alike else np.stack([np.zeros_like(some) if one is None else one for one in bases]))
+    best = others.argmax(axis=1)
+    tokens: list[int] = best.tolist()
+    gains: list[float] = others[np.arange(len(rows)), best].tolist()
+    for row, bonus in enumerate(bonuses):
+        if bonus is None:
+            continue
+        gains[row] += bonus.rest
+        if len(bonus.tokens):
+            favoured = rows[row, bonus.tokens] + bonus.values
+            place = favoured.argmax()
+            if favoured[place] > gains[row]:
+                tokens[row], gains[row] = int(bonus.tokens[place]), float(favoured[place])
+    return tokens, gains
 
 
 def _idle(beams: int) -> list[int]:
@@ -190,8 +274,6 @@ def _best(row: Array, count: int, bias: Bias | None, state: Any) -> list[tuple[i
 
 def _top(row: Array, count: int) -> list[int]:
     """Return the indices of the ``count`` largest values, in no order."""
-    if count == 1:
-        return [int(row.argmax())]
     if len(row) <= count:
         return list(range(len(row)))
     near = np.flatnonzero(row >= row.max() - _NEAR)

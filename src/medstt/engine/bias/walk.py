@@ -6,7 +6,7 @@ Knows nothing of how the list came to be.
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from medstt.engine.protocol import Bias, Bonus
 _NONE = -1
 _NO_TOKENS = np.zeros(0, np.int64)
 _NO_VALUES = np.zeros(0, np.float32)
+_STEPS = 8192  # kept of each kind, some 3 MB a list: the same names and beginnings come again and again
 
 
 class State(NamedTuple):
@@ -42,6 +43,8 @@ class TrieBias:
         self._base = self._root_values(len(starts_word))
         found = self._find(ROOT, start)
         self._start = State(found if found != _NONE else ROOT)
+        self._advance = lru_cache(_STEPS)(self._advanced)
+        self._bonus = lru_cache(_STEPS)(self._worth)
 
     @property
     def digest(self) -> str:
@@ -70,6 +73,13 @@ class TrieBias:
 
     def advance(self, state: State, token: int) -> State:
         """Return the state after one more token."""
+        return self._advance(state, token)
+
+    def bonus(self, state: State) -> Bonus | None:
+        """Return what continues the phrase, what begins one, and what everything else gives back."""
+        return self._bonus(state)
+
+    def _advanced(self, state: State, token: int) -> State:
         node = state.node
         child = self._find(node, token)
         if child != _NONE:
@@ -81,8 +91,7 @@ class TrieBias:
             return State(again, owed)
         return self._root if not owed else State(ROOT, owed)
 
-    def bonus(self, state: State) -> Bonus | None:
-        """Return what continues the phrase, what begins one, and what everything else gives back."""
+    def _worth(self, state: State) -> Bonus | None:
         node, owed = state
         if node == ROOT:
             if not owed:
