@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import secrets
 import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,6 +25,36 @@ from medstt.api.server import make_server
 from medstt.client import Client
 from medstt.service import Settings, open_service
 from medstt.work.service import Service
+
+RESULTS = Path(__file__).parents[2] / "serving" / "results"
+Record = Callable[[str], AbstractContextManager[dict[str, Any]]]
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """Print what a long test found; in the prove tier also write it to serving/results, passed or failed."""
+
+    @contextmanager
+    def recorded(name: str) -> Iterator[dict[str, Any]]:
+        found: dict[str, Any] = {}
+        started, outcome = time.monotonic(), "failed"
+        try:
+            yield found
+            outcome = "passed"
+        finally:
+            head = {
+                "test": request.node.nodeid,
+                "date": datetime.now(UTC).date().isoformat(),
+                "command": "make prove",
+                "outcome": outcome,
+                "minutes": round((time.monotonic() - started) / 60, 1),
+            }
+            print(json.dumps(head | found))
+            if request.node.get_closest_marker("prove"):
+                RESULTS.mkdir(exist_ok=True)
+                (RESULTS / f"{name}.json").write_text(json.dumps(head | found, indent=1) + "\n", encoding="utf-8")
+
+    return recorded
 
 
 @dataclass
