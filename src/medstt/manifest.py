@@ -36,9 +36,8 @@ def parse_utterance(row: dict[str, Any], where: str) -> Utterance:
     return utterance
 
 
-def iterate_manifest(path: Path) -> Iterator[Utterance]:
-    """Yield the utterances of a manifest one by one; raises DataError naming file and line."""
-    seen: set[str] = set()
+def iterate_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (file:line, object) of a JSON Lines file, empty lines apart; raises DataError naming file and line."""
     try:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
@@ -49,15 +48,26 @@ def iterate_manifest(path: Path) -> Iterator[Utterance]:
                     row = json.loads(line)
                 except json.JSONDecodeError as error:
                     raise DataError(f"{where}: not JSON ({error.msg})", "Write one JSON object a line") from error
-                utterance = parse_utterance(row, where)
-                if utterance.id in seen:
-                    raise DataError(f"{where}: the id {utterance.id!r} occurs twice", "Make the ids unique")
-                seen.add(utterance.id)
-                yield utterance
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such manifest", "Check the path") from error
+                if not isinstance(row, dict):
+                    raise DataError(f"{where}: not a JSON object", "Write one JSON object a line")
+                yield where, row
     except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: not UTF-8 (byte {error.start})", "Save the manifest as UTF-8") from error
+        raise DataError(f"{path.name}: not UTF-8 (byte {error.start})", "Save the file as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}", "Check the path") from error
+
+
+def iterate_manifest(path: Path) -> Iterator[Utterance]:
+    """Yield the utterances of a manifest one by one; raises DataError naming file and line."""
+    if not path.exists():
+        raise DataError(f"{path}: no such manifest", "Check the path")
+    seen: set[str] = set()
+    for where, row in iterate_objects(path):
+        utterance = parse_utterance(row, where)
+        if utterance.id in seen:
+            raise DataError(f"{where}: the id {utterance.id!r} occurs twice", "Make the ids unique")
+        seen.add(utterance.id)
+        yield utterance
 
 
 def read_manifest(path: Path, split: str | None = None) -> list[Utterance]:

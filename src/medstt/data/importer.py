@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any, Literal
 from medstt.data.mapping import SPLITS, YES, Mapping, find_columns, parse_language, parse_time_ms
 from medstt.disk import naming_disk_errors, write_durably
 from medstt.errors import DataError, ModelUnavailable, OptionError
-from medstt.manifest import parse_utterance, write_manifest
+from medstt.manifest import iterate_objects, parse_utterance, write_manifest
 from medstt.values import Language, Utterance
 
 Format = Literal["folder", "csv", "jsonl", "huggingface"]
@@ -188,24 +187,9 @@ def _read_csv(source: str, options: ImportOptions) -> Iterator[_Row]:
 
 def _read_jsonl(source: str, options: ImportOptions) -> Iterator[_Row]:
     path = Path(source)
-    try:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                where = f"{path.name}:{number}"
-                try:
-                    cells = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise DataError(f"{where}: not JSON ({error.msg})", "Write one JSON object a line") from error
-                if not isinstance(cells, dict):
-                    raise DataError(f"{where}: not a JSON object", "Write one JSON object a line")
-                columns = find_columns(options.mapping, list(cells), where)
-                yield _row(cells, columns, options.mapping, path.parent, where)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}", "Check the path") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start})", "Save the table as UTF-8") from error
+    for where, cells in iterate_objects(path):
+        columns = find_columns(options.mapping, list(cells), where)
+        yield _row(cells, columns, options.mapping, path.parent, where)
 
 
 def _row(cells: dict[str, Any], columns: dict[str, str], mapping: Mapping, folder: Path, where: str) -> _Row:
