@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +105,7 @@ def compare_runs(first: Path, second: Path, draws: int = DRAWS) -> Comparison:
     runs = open_run(first), open_run(second)
     check_comparable(*runs)
     tables = read_table(first), read_table(second)
-    one, two = _align(*tables)
+    one, two = align_tables(*tables)
     pools = {
         pool: compare_tables(one.select(rows), two.select(rows), draws) for pool, rows in _rows_by_pool(one).items()
     }
@@ -127,7 +127,7 @@ def compare_runs(first: Path, second: Path, draws: int = DRAWS) -> Comparison:
     )
 
 
-def _align(one: ScoreTable, two: ScoreTable) -> tuple[ScoreTable, ScoreTable]:
+def align_tables(one: ScoreTable, two: ScoreTable) -> tuple[ScoreTable, ScoreTable]:
     """Return both tables with the utterances that both answered, and the same columns, in the first one's order."""
     columns = tuple(sorted(set(one.columns) | set(two.columns)))
     one, two = one.with_columns(columns), two.with_columns(columns)
@@ -153,18 +153,20 @@ def _harm(table: ScoreTable) -> list[int]:
     return [int(value) for value in np.asarray(errors + CRITICAL_WEIGHT * critical).reshape(len(table.keys))]
 
 
-def compare_tables(one: ScoreTable, two: ScoreTable, draws: int = DRAWS) -> dict[str, Difference]:
-    """Return the difference of every rate between two tables of the same rows; bootstrap draws are shared."""
+def compare_tables(
+    one: ScoreTable, two: ScoreTable, draws: int = DRAWS, rates: Sequence[Rate] = RATES
+) -> dict[str, Difference]:
+    """Return the difference of each rate between two tables of the same rows; bootstrap draws are shared."""
     width = len(one.columns)
     paired = cluster_rows(np.concatenate([one.counts, two.counts], axis=1), one.speakers)
     drawn = resample_sums(paired, draws, SEED)
     permuted = permute_sums(paired[:, :width], paired[:, width:], draws, SEED)
-    first, second = estimate_rates(one, draws=draws), estimate_rates(two, draws=draws)
+    first, second = estimate_rates(one, rates, draws), estimate_rates(two, rates, draws)
     views = column_view(one.columns, drawn[:, :width]), column_view(one.columns, drawn[:, width:])
     swapped = column_view(one.columns, permuted[0]), column_view(one.columns, permuted[1])
     return {
         rate.key: _difference(rate, first[rate.key], second[rate.key], views, swapped)
-        for rate in RATES
+        for rate in rates
         if first[rate.key].events or second[rate.key].events
     }
 
