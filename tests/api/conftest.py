@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import secrets
+import signal
+import subprocess
+import sys
 import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,15 +46,16 @@ def record(request: pytest.FixtureRequest) -> Record:
             yield found
             outcome = "passed"
         finally:
+            prove = request.node.get_closest_marker("prove")
             head = {
                 "test": request.node.nodeid,
                 "date": datetime.now(UTC).date().isoformat(),
-                "command": "make prove",
+                "command": "make prove" if prove else "make slow",
                 "outcome": outcome,
                 "minutes": round((time.monotonic() - started) / 60, 1),
             }
             print(json.dumps(head | found))
-            if request.node.get_closest_marker("prove"):
+            if prove:
                 RESULTS.mkdir(exist_ok=True)
                 (RESULTS / f"{name}.json").write_text(json.dumps(head | found, indent=1) + "\n", encoding="utf-8")
 
@@ -92,7 +97,8 @@ def wav() -> bytes:
     return make_wav()
 
 
-def serve(settings: Settings) -> Iterator[Live]:
+@contextmanager
+def serving(settings: Settings) -> Iterator[Live]:
     service = open_service(settings)
     app = create_app(service, settings)
     server = make_server(app, service, settings)
@@ -110,27 +116,97 @@ def serve(settings: Settings) -> Iterator[Live]:
         service.close()
 
 
+def quick(home: Path, **changed: Any) -> Settings:
+    """Settings of a server for tests: the fake engine, one worker, small limits."""
+    values: dict[str, Any] = {
+        "engine": "fake",
+        "port": 0,
+        "workers": 1,
+        "decoders": 1,
+        "poll_s": 0.1,
+        "max_upload_mb": 8,
+        "max_audio_minutes": 2,
+        "header_s": 60,
+        "body_s": 60,
+        "requests_per_minute": 100_000,
+        "failures_per_minute": 100_000,
+        "log_level": "error",
+        "drain_s": 5,
+    }
+    return Settings(home=home, **(values | changed))
+
+
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    home: Path = tmp_path_factory.mktemp("home")
-    yield from serve(
-        Settings(
-            home=home,
-            engine="fake",
-            port=0,
-            workers=1,
-            decoders=1,
-            poll_s=0.1,
-            max_upload_mb=8,
-            max_audio_minutes=2,
-            header_s=1.0,
-            body_s=1.0,
-            requests_per_minute=100_000,
-            failures_per_minute=100_000,
-            log_level="error",
-            drain_s=5,
-        )
-    )
+    with serving(quick(tmp_path_factory.mktemp("home"))) as found:
+        yield found
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Live]]:
+    """Start servers of a test's own, with settings that differ; they share one home unless told otherwise."""
+    with ExitStack() as stack:
+        yield lambda **changed: stack.enter_context(serving(quick(**{"home": tmp_path / "home", **changed})))
+
+
+@dataclass
+class Program:
+    """`medstt serve` in a process of its own."""
+
+    url: str
+    key: str
+    home: Path
+    log: Path
+    process: subprocess.Popen[str]
+
+    def children(self) -> list[int]:
+        return [
+            int(one) for one in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    def memory_mb(self) -> float:
+        """Return the resident memory of the server itself, without its decoders."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    def open_files(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., AbstractContextManager[Program]]:
+    """Start the program with settings from the environment, after ``prefix``; it must end by SIGTERM with code 0."""
+
+    @contextmanager
+    def running(prefix: tuple[str, ...] = (), **environment: str) -> Iterator[Program]:
+        home, log = tmp_path / "home", tmp_path / "log"
+        home.mkdir()
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MEDSTT_")}
+        given = {"MEDSTT_HOME": str(home), "MEDSTT_ENGINE": "fake", "MEDSTT_PORT": "0", "MEDSTT_PRELOAD": "false"}
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "medstt", "serve"],
+                env=kept | given | environment,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                text=True,
+            )
+            try:
+                assert process.stdout is not None
+                key = process.stdout.readline().removeprefix("admin key: ").strip()
+                while '"listening"' not in log.read_text():
+                    assert process.poll() is None, log.read_text()
+                    time.sleep(0.1)
+                listening = next(line for line in log.read_text().splitlines() if '"listening"' in line)
+                url = f"http://127.0.0.1:{json.loads(listening)['port']}"
+                yield Program(url, key, home, log, process)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(300) == 0
+            finally:
+                process.kill()
+                process.communicate()
+
+    return running
 
 
 @pytest.fixture

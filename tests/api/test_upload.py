@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -130,13 +131,14 @@ def connect(live: Any) -> socket.socket:
     return socket.create_connection((host, int(port)), timeout=60)
 
 
-def test_headers_must_arrive_in_time(live: Any) -> None:
-    with connect(live) as slow:
+def test_headers_must_arrive_in_time(start: Callable[..., Any]) -> None:
+    with connect(start(header_s=1)) as slow:
         slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
         assert slow.recv(100) == b""  # closed by the deadline, without an answer
 
 
-def test_bodies_must_keep_arriving(live: Any, tenant: str) -> None:
+def test_bodies_must_keep_arriving(start: Callable[..., Any], tenant: str) -> None:
+    live = start(body_s=1)
     with connect(live) as slow:
         head = (
             f"POST /v1/dictations HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {live.key(tenant)}\r\n"

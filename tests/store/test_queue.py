@@ -102,6 +102,18 @@ def test_a_released_job_costs_no_attempt(store: Any) -> None:
     assert store.queue.claim("w").attempt == 1
 
 
+def test_a_postponed_job_waits_costs_no_attempt_and_says_why(store: Any) -> None:
+    accepted = store.accept()
+    for _ in range(5):
+        store.queue.postpone(store.queue.claim("w"), "out_of_resource", "the storage disk is full")
+        assert store.queue.claim("w") is None
+        waiting = store.dictations.get("a", accepted.id)
+        assert (waiting.status, waiting.attempts) == ("received", 0)
+        assert waiting.reason == "the storage disk is full"
+        store.clock.now_ms += store.queue.policy.backoff_max_ms
+    assert store.process().reason is None
+
+
 def test_priorities_come_first_and_one_author_cannot_starve_another(store: Any) -> None:
     for _ in range(10):
         store.accept(author="busy")

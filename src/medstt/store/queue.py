@@ -23,6 +23,7 @@ from medstt.store.objects import ObjectStore
 from medstt.store.tables import DictationRow
 
 EXPIRED_AT_ONCE = 50
+PAUSE = 10  # backoffs until a postponed job is looked at again
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,26 @@ class Queue:
                 .where(*_held(job))
                 .values(
                     status=RECEIVED,
+                    lease_token=None,
+                    lease_until_ms=None,
+                    not_before_ms=now + delay,
+                    reason=reason,
+                    reason_code=code,
+                    updated_ms=now,
+                )
+            )
+
+    def postpone(self, job: Job, code: str, reason: str) -> None:
+        """Put back a job that failed through no fault of its own (disk full, model missing): it costs no attempt."""
+        with self._database.write() as connection:
+            now = self._database.now_ms(connection)
+            delay = min(self.policy.backoff_ms * PAUSE, self.policy.backoff_max_ms)
+            connection.execute(
+                update(DictationRow)
+                .where(*_held(job))
+                .values(
+                    status=RECEIVED,
+                    attempts=DictationRow.attempts - 1,
                     lease_token=None,
                     lease_until_ms=None,
                     not_before_ms=now + delay,

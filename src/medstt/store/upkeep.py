@@ -53,6 +53,7 @@ def purge(
     orphans = [name for name in old if name not in known]
     for name in orphans:
         objects.delete(name)
+    database.scrub()  # again, in case readers held the log when something was erased
     return Purge(expired, finished, len(orphans), objects.clear_drafts(before))
 
 

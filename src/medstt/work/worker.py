@@ -11,7 +11,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from medstt.errors import ConflictError, InputError, MedsttError, NotFoundError, StoreUnavailable
+from medstt.errors import (
+    ConflictError,
+    InputError,
+    MedsttError,
+    ModelError,
+    NotFoundError,
+    ResourceError,
+    StoreUnavailable,
+)
 from medstt.store.queue import Job, Queue
 from medstt.work.log import Log
 from medstt.work.metric import Metrics
@@ -165,6 +173,9 @@ class Workers:
     def _failed(self, job: Job, error: MedsttError) -> tuple[str, str]:
         if isinstance(error, StoreUnavailable):  # nothing can be recorded: the lease's end frees the job
             return "error", error.code
+        if isinstance(error, ResourceError | ModelError):  # the machine's trouble, not the recording's
+            self._queue.postpone(job, error.code, str(error))
+            return "postponed", error.code
         final = isinstance(error, InputError | NotFoundError)
         self._queue.fail(job, error.code, str(error), retry=not final)
         return ("failed" if final else "error"), error.code

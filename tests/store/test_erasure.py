@@ -1,0 +1,59 @@
+"""What is left of an erased dictation in PostgreSQL: the runbook's claims, checked in a dump and the data folder."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEADER = slice(8, 76)  # of a stored object: the slot with its wrapped key
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> str:
+    return postgresql_url
+
+
+def dump(cluster: str, name: str) -> bytes:
+    found = shutil.which("pg_dump") or str(sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))[-1])
+    return subprocess.run([found, "-h", cluster, "-U", "medstt", name], check=True, capture_output=True).stdout
+
+
+def holding(folder: Path, needles: list[bytes]) -> list[Path]:
+    found = []
+    for path in sorted(folder.rglob("*")):
+        content = path.read_bytes() if path.is_file() else b""
+        if any(needle in content for needle in needles):
+            found.append(path)
+    return found
+
+
+def test_neither_dump_nor_log_nor_tables_hold_what_was_erased(
+    store: Any, postgresql_cluster: str, tmp_path: Path, some_bytes: bytes
+) -> None:
+    made = store.accept(patient="MRN-47110815", audio=some_bytes)
+    ready = store.process()
+    store.dictations.correct(ready, ready.version, "T", "Findings of Zanzibar.", [], 3)
+    stored = [path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert len(stored) == 4
+    with store.database.read() as connection:
+        sealed = connection.exec_driver_sql("SELECT patient_secret FROM dictation").scalar_one().encode()
+    name = store.database.engine.url.database
+    data = Path(postgresql_cluster) / "data"
+    assert sealed in dump(postgresql_cluster, name)
+    store.dictations.erase("a", made.id, "admin")
+    never = [b"MRN-47110815", b"Zanzibar", some_bytes[:64]]
+    never += [piece for content in stored for piece in (content[HEADER], content[-64:])]
+    written = dump(postgresql_cluster, name)
+    assert not [needle for needle in [*never, sealed] if needle in written]
+    assert b"dictation.erased" in written
+    with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("CHECKPOINT")
+        assert holding(data, never) == []
+        # The runbook: the encrypted reference stays in the table's file until this, in the log until it is recycled.
+        connection.exec_driver_sql("VACUUM FULL dictation")
+        connection.exec_driver_sql("CHECKPOINT")
+    assert {path.parent.name for path in holding(data, [sealed])} <= {"pg_wal"}
