@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from medstt.errors import ResourceError
+from medstt.errors import ConflictError, ResourceError
 
 _DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT}
@@ -72,3 +72,44 @@ def copy_durably(source: Path, target: Path) -> None:
         shutil.copyfileobj(reader, writer, 1 << 20)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which becomes ``target`` when it is whole and vanishes otherwise.
+
+    Raises ConflictError where ``target`` holds something. Two writers of one target need a lock.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ConflictError(f"{target} exists and is not empty", "Name a new folder")
+    staging = target.with_name(f".{target.name}.partial")
+    with naming_disk_errors(target):
+        try:
+            shutil.rmtree(staging, ignore_errors=True)  # of a run that was killed
+            staging.mkdir(parents=True)
+            yield staging
+            sync_folder(staging)
+            staging.replace(target)
+            sync_folder(target.parent)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def locked_file(path: Path, wait_s: float) -> Iterator[None]:
+    """Hold a lock file (the system releases it when the process dies); raises ConflictError after ``wait_s``."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=wait_s)
+    with naming_disk_errors(path):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ConflictError(
+                f"{path.parent} is being changed by another process", "Try again when it has finished"
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()

@@ -65,4 +65,24 @@ def test_export_verify_remove(medstt: Medstt, store: ModelStore, tmp_path: Path)
     assert "names no version" in medstt("models", "remove", "tiny").err
     assert medstt("models", "remove", "tiny@2").code == 0
     assert store.versions("tiny") == ["1"]
-    assert "No version of 'nosuch'" in medstt("models", "show", "nosuch").err
+    assert "There is no model 'nosuch'" in medstt("models", "show", "nosuch").err
+    assert "No version of 'nosuch'" in medstt("models", "promote", "nosuch").err
+
+
+def test_packed_export_is_half_the_size_and_says_the_same(medstt: Medstt, store: ModelStore, tmp_path: Path) -> None:
+    packed, whole = tmp_path / "packed", tmp_path / "whole"
+    assert medstt("models", "export", "tiny@1", "--packed", "--out", packed).code == 0
+    assert medstt("models", "export", packed, "--out", whole).code == 0
+    assert not (packed / "model.safetensors").exists()
+    assert (whole / "model.safetensors").is_file()
+    assert medstt("models", "verify", packed, whole).out.count(": ok") == 2
+    assert json.loads(medstt("models", "show", packed, "--json").out)["digest"] == verify_files(packed)
+    texts = [medstt("transcribe", SPEECH, "--model", model).out for model in ("tiny@1", packed, whole)]
+    assert texts[0]
+    assert len(set(texts)) == 1
+
+
+def test_show_and_verify_what_ships_with_the_package(medstt: Medstt, fresh_home: Path) -> None:
+    shown = json.loads(medstt("models", "show", "medstt-mini", "--json").out)
+    assert (shown["name"], shown["version"]) == ("medstt-mini", None)
+    assert shown["digest"] in medstt("models", "verify").out

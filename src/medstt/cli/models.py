@@ -43,17 +43,24 @@ def list_models(as_json: AsJson = False) -> None:
 @app.command()
 def show(label: Label, as_json: AsJson = False) -> None:
     """Show a version's card, its aliases and the history of its name."""
+    from medstt.registry import ModelStore, digest_model, read_card, read_digests
     from medstt.registry.card import encode_card
 
-    store = _store()
-    model = _find(store, label)
-    history = [_fields(event) for event in store.history(model.name)]
+    home = _home()
+    folder, name = _locate(label, home)
+    store = ModelStore(home / "models")
+    base, _, version = name.partition("@")
+    card, digest = encode_card(read_card(folder)), digest_model(read_digests(folder))
+    aliases = store.show(base, version).aliases if version else ()
+    history = [_fields(event) for event in store.history(base)] if base else []
     if as_json:
-        _print_json({**_encode(model), "card": encode_card(model.card), "history": history})
+        known = {"name": base, "version": version or None, "digest": digest, "path": str(folder)}
+        _print_json({**known, "aliases": list(aliases), "card": card, "history": history})
         return
-    print(f"{model.label}  {', '.join(model.aliases)}".rstrip())
-    print(f"digest {model.digest}\nfolder {model.path}")
-    print(json.dumps(encode_card(model.card), indent=2, ensure_ascii=False))
+    kind = ", ".join(aliases) if version else "built in" if name else "a folder, not registered"
+    print(f"{name or folder}  {kind}".rstrip())
+    print(f"digest {digest}\nfolder {folder}")
+    print(json.dumps(card, indent=2, ensure_ascii=False))
     for event in history:
         forced = f" forced: {event['why']}" if event["forced"] else ""
         print(f"{event['at']} {event['action']} {event['alias']} -> {event['version']}{forced}")
@@ -67,11 +74,12 @@ def verify(
 ) -> None:
     """Compare every file with its recorded digest; the exit code is 1 if one differs."""
     from medstt.errors import CorruptModel, ModelError
-    from medstt.registry import built_in_models, verify_files
+    from medstt.registry import ModelStore, built_in_models, verify_files
 
-    store = _store()
-    folders = {label: _folder(store, label) for label in labels or ()}
+    home = _home()
+    folders = {label: _locate(label, home)[0] for label in labels or ()}
     if not labels:
+        store = ModelStore(home / "models")
         folders = {**built_in_models()}
         folders |= {f"{name}@{v}": store.root / name / v for name in store.names() for v in store.versions(name)}
     failed = False
@@ -113,11 +121,18 @@ def rollback(
 def export(
     label: Label,
     out: Annotated[Path, typer.Option("--out", help="A new folder for the copy.")],
+    packed: Annotated[
+        bool, typer.Option("--packed", help="Weights as int8 rows, half the size, to keep a model in a repository.")
+    ] = False,
 ) -> None:
-    """Copy a verified version to a folder, for another machine or another tool."""
-    store = _store()
-    model = _find(store, label)
-    print(store.export(model.name, model.version, out))
+    """Write a verified version to a folder in Hugging Face's layout, for another machine or another tool."""
+    from medstt.registry import is_packed, pack, unpack, verify_files
+    from medstt.registry.store import copy_model
+
+    folder, _ = _locate(label, _home())
+    verify_files(folder)
+    write = copy_model if packed == is_packed(folder) else pack if packed else unpack
+    print(write(folder, out))
 
 
 @app.command()
@@ -151,11 +166,27 @@ def mirror(
         print(f"  {name}")
 
 
-def _store() -> ModelStore:
-    from medstt.registry import ModelStore
+def _home() -> Path:
     from medstt.service import read_settings
 
-    return ModelStore(read_settings().home / "models")
+    return read_settings().home
+
+
+def _store() -> ModelStore:
+    from medstt.registry import ModelStore
+
+    return ModelStore(_home() / "models")
+
+
+def _locate(label: str, home: Path) -> tuple[Path, str]:
+    """Return folder and full name of a version that is registered or built in; a folder of one's own has no name."""
+    from medstt.errors import UnknownModel
+    from medstt.registry import locate_model
+
+    found = locate_model(label, home)
+    if found is None:
+        raise UnknownModel(f"{label!r} is a hub id, not a version kept here", "See `medstt models list`")
+    return found
 
 
 def _find(store: ModelStore, label: str) -> RegisteredModel:
@@ -168,12 +199,6 @@ def _find(store: ModelStore, label: str) -> RegisteredModel:
         known = ", ".join(store.names()) or "none"
         raise UnknownModel(f"No version of {label!r} is registered (names: {known})", "See `medstt models list`")
     return model
-
-
-def _folder(store: ModelStore, label: str) -> Path:
-    from medstt.registry import built_in_models
-
-    return built_in_models().get(label) or _find(store, label).path
 
 
 def _encode(model: RegisteredModel) -> dict[str, Any]:

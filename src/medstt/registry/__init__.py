@@ -1,4 +1,4 @@
-"""Model versions as plain directories: add, verify, alias, promote, roll back, and resolve a name to a folder.
+"""Model versions as plain directories: add, verify, pack, alias, promote, roll back, and resolve a name to a folder.
 
 Knows nothing of how a model is trained, decoded or measured; it reads a recorded verdict, no more.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from medstt.registry.card import Card, Verdict, read_card, write_card
 from medstt.registry.digest import digest_files, digest_model, read_digests, verify_files
-from medstt.registry.resolve import ResolvedModel, built_in_models, resolve_model
+from medstt.registry.packed import is_packed, pack, unpack
+from medstt.registry.resolve import ResolvedModel, built_in_models, locate_model, resolve_model
 from medstt.registry.store import AliasEvent, ModelStore, RegisteredModel
 
 __all__ = [
@@ -20,9 +21,13 @@ __all__ = [
     "built_in_models",
     "digest_files",
     "digest_model",
+    "is_packed",
+    "locate_model",
+    "pack",
     "read_card",
     "read_digests",
     "resolve_model",
+    "unpack",
     "verify_files",
     "write_card",
 ]

@@ -13,6 +13,7 @@ from pathlib import Path
 from medstt.errors import OptionError, UnknownModel
 from medstt.registry.card import Card, read_card
 from medstt.registry.digest import CARD, DIGESTS, verify_files
+from medstt.registry.packed import is_packed, unpack_once
 from medstt.registry.store import CHALLENGER, CHAMPION, ModelStore, RegisteredModel
 
 BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "models"
@@ -20,7 +21,10 @@ BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "models"
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A model ready to be loaded. ``digest`` is None where the folder records no digests (the engine computes one)."""
+    """A model ready to be loaded: ``path`` is in Hugging Face's layout, unpacked if it was packed.
+
+    ``digest`` is the version's as recorded, None where its folder records none (the engine computes one).
+    """
 
     path: Path
     name: str
@@ -38,24 +42,42 @@ def built_in_models(folder: Path = BUILT_IN_FOLDER) -> Mapping[str, Path]:
 def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> ResolvedModel:
     """Return the folder behind a name with its digests verified; ``home`` is the folder that holds ``models/``.
 
+    Raises UnknownModel (naming near names), CorruptModel, OptionError for an ambiguous alias, ModelUnavailable when a
+    download needs a network and ResourceError where a packed version cannot be unpacked into the cache.
+    """
+    found = locate_model(name, home, built_in)
+    if found is None:
+        return _from_hub(name)
+    path, label = found
+    card = read_card(path) if (path / CARD).is_file() else None
+    packed = is_packed(path)
+    digest = verify_files(path) if packed or (path / DIGESTS).is_file() else None
+    if digest and packed:
+        path = unpack_once(path, digest, home / "cache" / "models")
+    return ResolvedModel(path, label or (card.name if card else path.name), digest, card)
+
+
+def locate_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> tuple[Path, str] | None:
+    """Return the unverified folder behind a name and its full name (none for a local folder); None for a hub id.
+
     A bare ``NAME`` means its champion, else the model of that name that ships with the package, else its newest
-    version: what was never promoted does not take a shipped model's place. Raises UnknownModel (naming near names),
-    CorruptModel, OptionError for an ambiguous alias and ModelUnavailable when a download needs a network.
+    version: what was never promoted does not take a shipped model's place. Raises UnknownModel and OptionError.
     """
     store = ModelStore(home / "models")
     shipped = built_in_models(built_in)
     local = _local_folder(name)
     if local is not None:
-        return _from_folder(local, None)
+        return local, ""
     if name in (CHAMPION, CHALLENGER):
-        return _from_store(_bare_alias(store, name))
-    registered = find_registered(store, name)
-    if registered is not None and (name not in shipped or CHAMPION in registered.aliases):
-        return _from_store(registered)
-    if name in shipped:
-        return _from_folder(shipped[name], name)
+        registered: RegisteredModel | None = _bare_alias(store, name)
+    else:
+        registered = find_registered(store, name)
+        if name in shipped and (registered is None or CHAMPION not in registered.aliases):
+            return shipped[name], name
+    if registered is not None:
+        return registered.path, registered.label
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-        return _from_hub(name)
+        return None
     raise _unknown(name, store, shipped)
 
 
@@ -64,23 +86,13 @@ def _local_folder(name: str) -> Path | None:
     path = Path(name).expanduser()
     looks_like_path = "/" in name or "\\" in name or name in (".", "..")
     if path.is_dir() and (looks_like_path or (path / "config.json").is_file()):
+        if not any((path / file).is_file() for file in ("config.json", "model.bin", CARD)):
+            raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
         return path.resolve()
     if name.startswith((".", "/", "~")):
         what = "is not a folder" if path.exists() else "does not exist"
         raise UnknownModel(f"The model folder {name} {what}", "Give the folder that holds config.json")
     return None
-
-
-def _from_folder(path: Path, name: str | None) -> ResolvedModel:
-    if not any((path / file).is_file() for file in ("config.json", "model.bin", CARD)):
-        raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
-    card = read_card(path) if (path / CARD).is_file() else None
-    digest = verify_files(path) if (path / DIGESTS).is_file() else None
-    return ResolvedModel(path, name or (card.name if card else path.name), digest, card)
-
-
-def _from_store(model: RegisteredModel) -> ResolvedModel:
-    return ResolvedModel(model.path, model.label, verify_files(model.path), model.card)
 
 
 def find_registered(store: ModelStore, label: str) -> RegisteredModel | None:

@@ -16,7 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medstt.disk import copy_durably, naming_disk_errors, sync_folder, write_atomically, write_durably
+from medstt.disk import (
+    copy_durably,
+    locked_file,
+    naming_disk_errors,
+    new_folder,
+    sync_folder,
+    write_atomically,
+    write_durably,
+)
 from medstt.errors import ConflictError, CorruptModel, NotFoundError, NotPromotable, OptionError, UnknownModel
 from medstt.registry.card import Card, Verdict, encode_card, read_card, write_card
 from medstt.registry.digest import CARD, DIGESTS, digest_files, digest_model, list_files, read_digests, verify_files
@@ -144,23 +152,15 @@ class ModelStore:
         return self.show(name, version)
 
     def _stage(self, source: Path, folder: Path, card: Card, digests: dict[str, str]) -> None:
-        staging = folder / f".{card.version}.partial"
-        with naming_disk_errors(folder / card.version):
-            try:
-                for name in list_files(source):
-                    copy_durably(source / name, staging / name)
-                if digest_files(staging, encode_card(card)) != digests:
-                    raise ConflictError(
-                        f"{source} changed while it was being copied", "Run again when nothing writes to it"
-                    )
-                write_durably(staging / DIGESTS, _json(digests))
-                write_durably(staging / CARD, _json(encode_card(card)))
-                sync_folder(staging)
-                staging.replace(folder / card.version)
-                sync_folder(folder)
-            except BaseException:
-                shutil.rmtree(staging, ignore_errors=True)
-                raise
+        with new_folder(folder / card.version) as staging:
+            for name in list_files(source):
+                copy_durably(source / name, staging / name)
+            if digest_files(staging, encode_card(card)) != digests:
+                raise ConflictError(
+                    f"{source} changed while it was being copied", "Run again when nothing writes to it"
+                )
+            write_durably(staging / DIGESTS, _json(digests))
+            write_durably(staging / CARD, _json(encode_card(card)))
 
     def remove(self, name: str, version: str) -> None:
         """Delete a version; raises ConflictError while an alias points to it."""
@@ -177,22 +177,10 @@ class ModelStore:
                 shutil.rmtree(doomed)
 
     def export(self, name: str, version: str, target: Path) -> Path:
-        """Copy a verified version to a new folder, for another machine or another tool, and return it."""
+        """Copy a verified version as it is to a new folder, for another machine, and return it."""
         model = self.show(name, version)
         verify_files(model.path)
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise ConflictError(f"{target} exists and is not empty", "Name a new folder")
-        staging = target.with_name(f".{target.name}.partial")
-        with naming_disk_errors(target):
-            shutil.rmtree(staging, ignore_errors=True)
-            for file in [*list_files(model.path), DIGESTS, CARD]:
-                copy_durably(model.path / file, staging / file)
-            sync_folder(staging)
-            if target.exists():
-                target.rmdir()
-            staging.replace(target)
-            sync_folder(target.parent)
-        return target
+        return copy_model(model.path, target)
 
     def record_verdict(self, name: str, version: str, verdict: Verdict) -> None:
         """Write what the gate said into a version's card."""
@@ -266,25 +254,21 @@ class ModelStore:
     @contextmanager
     def _locked(self, name: str) -> Iterator[Path]:
         """Hold the name's lock (released by the system when the process dies) and clear what a kill left behind."""
-        from filelock import FileLock, Timeout
-
         folder = self.root / _checked(name, "name")
         with naming_disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=LOCK_WAIT_S)
-        try:
-            with naming_disk_errors(folder):
-                lock.acquire()
-        except Timeout as error:
-            raise ConflictError(
-                f"{folder} is being changed by another process", "Try again when it has finished"
-            ) from error
-        try:
+        with locked_file(folder / ".lock", LOCK_WAIT_S):
             for leftover in (*folder.glob(".*.partial"), *folder.glob(".*.removed")):
                 shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
             yield folder
-        finally:
-            lock.release()
+
+
+def copy_model(source: Path, target: Path) -> Path:
+    """Copy a model folder with card and digests as it is to a new folder and return that."""
+    with new_folder(target) as staging:
+        for file in [*list_files(source), DIGESTS, CARD]:
+            copy_durably(source / file, staging / file)
+    return target
 
 
 def _doubt(model: RegisteredModel, champion: str | None) -> str:

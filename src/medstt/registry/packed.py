@@ -1,0 +1,168 @@
+"""Packed model folders: weights as int8 rows with a scale each, half the size of float16, for models kept in git.
+
+A packed folder holds ``model.int8.safetensors`` in place of ``model.safetensors`` and the other files as they are;
+``unpack`` writes the ordinary layout of Hugging Face, which is what engines and training read. The rows follow the
+engine's own quantisation, so that its int8 weights are the same whether they come from the packed or from the original
+file. Knows nothing of names, aliases or engines' graphs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from medstt.disk import copy_durably, locked_file, naming_disk_errors, new_folder, write_durably
+from medstt.errors import CorruptModel, ModelError
+from medstt.registry.card import Card, encode_card, read_card
+from medstt.registry.digest import CARD, DIGESTS, digest_files, list_files, verify_files
+
+PACKED = "model.int8.safetensors"
+WEIGHTS = "model.safetensors"
+FORMAT = "medstt-rows-1"
+UNPACK_WAIT_S = 120
+
+_INDEX = "model.safetensors.index.json"
+_WEIGHT_FILES = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
+_SCALE, _FINE_SCALE = ".scale", ".fine_scale"
+# The products that the engine runs with seven-bit weights: the encoder, and what the decoder attends to.
+_SEVEN_BITS = re.compile(r"(model\.)?(encoder\.layers\..+|decoder\.layers\.\d+\.encoder_attn\.[kv]_proj)\.weight")
+_LIMIT, _FINE_LIMIT = 127, 63
+
+Array = npt.NDArray[np.float32]
+Tensors = dict[str, npt.NDArray[Any]]
+
+
+def is_packed(folder: Path) -> bool:
+    """Return whether a model folder holds packed weights."""
+    return (folder / PACKED).is_file()
+
+
+def pack(source: Path, target: Path, card: Card | None = None) -> Path:
+    """Write a packed copy of an ordinary model folder to a new folder, with card and digests, and return it.
+
+    ``card`` replaces the one of the source. Raises ModelError for a folder that is no Whisper model or is packed
+    already, CorruptModel for damaged files, ConflictError where ``target`` holds something.
+    """
+    from safetensors.numpy import save
+
+    from medstt.engine.checkpoint import open_checkpoint
+
+    if is_packed(source):
+        raise ModelError(f"{source} is packed already", "Copy the folder as it is")
+    card = card or read_card(source)
+    checkpoint = open_checkpoint(source, digest="not needed")
+    with new_folder(target) as staging:
+        tensors: Tensors = {}
+        for name in sorted(checkpoint.weight_files):
+            tensors |= pack_tensor(name, checkpoint.tensor(name))
+        _copy_others(source, staging)
+        write_durably(staging / PACKED, save(tensors, metadata={"format": FORMAT}))
+        _close(staging, encode_card(card))
+    return target
+
+
+def unpack(source: Path, target: Path) -> Path:
+    """Write the ordinary form of a packed folder, whose digests somebody has checked, to a new folder; return it."""
+    from safetensors.numpy import save
+
+    with new_folder(target) as staging:
+        _copy_others(source, staging)
+        write_durably(staging / WEIGHTS, save(_read_packed(source / PACKED), metadata={"format": "pt"}))
+        _close(staging, encode_card(read_card(source)))
+    return target
+
+
+def unpack_once(source: Path, digest: str, cache: Path) -> Path:
+    """Return the ordinary form of a checked packed folder in ``cache``, written on first use and whenever damaged.
+
+    ``digest`` is the packed model's. Several processes may ask at once. Raises ResourceError where the cache cannot be
+    written.
+    """
+    target = cache / digest[:16]
+    if _whole(target):
+        return target
+    with naming_disk_errors(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    with locked_file(cache / ".lock", UNPACK_WAIT_S):
+        if not _whole(target):
+            shutil.rmtree(target, ignore_errors=True)
+            unpack(source, target)
+    return target
+
+
+def pack_tensor(name: str, weight: Array) -> Tensors:
+    """Return what is stored for one tensor: vectors in float16, anything else in rows of int8 and their scales.
+
+    Eight-bit rows are steps of peak / 127. A seven-bit row of the engine is stored twice as fine, as half steps of
+    peak / 63 that the engine rounds to the very steps it would have made of the original.
+    """
+    if weight.ndim < 2:
+        return {name: weight.astype(np.float16)}
+    rows = weight.reshape(len(weight), -1)
+    fine = _SEVEN_BITS.fullmatch(name) is not None
+    limit = _FINE_LIMIT if fine else _LIMIT
+    scale = (np.maximum(np.abs(rows).max(axis=1), 1e-8) / limit).astype(np.float32)
+    steps = rows / scale[:, None]
+    whole = np.clip(np.rint(steps), -limit, limit)
+    if fine:
+        below = steps < whole - np.copysign(1e-4, steps)  # on a step: the half away from zero, so that peaks stay
+        values = (2 * whole - below).astype(np.int8)
+    else:
+        values = whole.astype(np.int8)
+    return {name: values.reshape(weight.shape), name + (_FINE_SCALE if fine else _SCALE): scale}
+
+
+def unpack_tensor(stored: Tensors, name: str) -> npt.NDArray[np.float16]:
+    """Return one tensor in float16."""
+    values = stored[name]
+    if name + _FINE_SCALE in stored:
+        steps = np.clip((values.astype(np.float32) + 0.5) / 2, -_FINE_LIMIT, _FINE_LIMIT)
+        scale = stored[name + _FINE_SCALE]
+    elif name + _SCALE in stored:
+        steps, scale = values.astype(np.float32), stored[name + _SCALE]
+    else:
+        return values.astype(np.float16)
+    weight: npt.NDArray[np.float16] = (steps * scale.reshape(-1, *(1,) * (steps.ndim - 1))).astype(np.float16)
+    return weight
+
+
+def _read_packed(path: Path) -> Tensors:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="np") as content:
+            form = (content.metadata() or {}).get("format")
+            stored = {name: content.get_tensor(name) for name in content.keys()}  # noqa: SIM118 - no mapping
+    except (OSError, SafetensorError) as error:
+        raise CorruptModel(f"{path}: not a whole safetensors file ({error})", "Copy the file again") from error
+    if form != FORMAT:
+        raise CorruptModel(f"{path}: packed as {form!r}, which is unknown here", "Update medstt, or pack it again")
+    names = [name for name in stored if not name.endswith((_SCALE, _FINE_SCALE))]
+    return {name: unpack_tensor(stored, name) for name in names}
+
+
+def _copy_others(source: Path, target: Path) -> None:
+    """Copy every file of a model but its weights, card and digests (``ctc.safetensors`` is no weight of Whisper)."""
+    for name in list_files(source):
+        if name not in (PACKED, _INDEX) and not _WEIGHT_FILES.fullmatch(name):
+            copy_durably(source / name, target / name)
+
+
+def _close(folder: Path, card: dict[str, Any]) -> None:
+    for name, content in ((CARD, card), (DIGESTS, digest_files(folder, card))):
+        write_durably(folder / name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _whole(folder: Path) -> bool:
+    """Return whether a folder is there and every file of it is the recorded one."""
+    try:
+        verify_files(folder)
+    except ModelError:  # missing, or damaged since it was written
+        return False
+    return True
