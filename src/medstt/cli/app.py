@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("medstt.cli.data", "Check, import and split recordings of your own."),
     "train": ("medstt.cli.train", "Train or fine-tune by a recipe, export and register."),
     "tune": ("medstt.cli.tune", "Search a recipe's best settings within a declared space."),
+    "prove": ("medstt.cli.prove", "Prove what fine-tuning gains and costs, method by method."),
     "serve": ("medstt.cli.serve", "Serve the REST API and the page."),
     "worker": ("medstt.cli.worker", "Work on dictations in a process of its own."),
     "keys": ("medstt.cli.keys", "Issue, rotate and revoke API keys; rotate the settings key."),

@@ -136,6 +136,53 @@ def replicas(
     typer.echo(f"ratio: {two.clips_per_minute / one.clips_per_minute:.2f}")
 
 
+@app.command("training")
+def training(
+    shapes: Annotated[str, typer.Option(help="Model shapes, separated by commas.")] = "mini,tiny,base",
+    methods: Annotated[str, typer.Option(help="full, lora, lora+distil, frozen-encoder.")] = "full,lora+distil",
+    seconds: Annotated[float, typer.Option(min=1, max=30, help="Length of a clip.")] = 10.0,
+    clips: Annotated[int, typer.Option(min=1, help="Clips in a step.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each run, after one that warms up.")] = 3,
+    repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of every case.")] = 2,
+    padded: Annotated[bool, typer.Option(help="Also pad the clips to 30 s.")] = True,
+    into: Annotated[Path | None, typer.Option(help="Put the table between the marks of this Markdown file.")] = None,
+) -> None:
+    """Measure what a training step needs: seconds and memory by shape, method and context."""
+    from medstt.benchmark.model import find_shape
+    from medstt.benchmark.training import (
+        BEGIN,
+        METHODS,
+        StepCase,
+        describe_host,
+        format_steps,
+        measure_steps,
+        replace_between,
+    )  # fmt: skip
+    from medstt.errors import DataError, OptionError
+
+    for shape in shapes.split(","):
+        find_shape(shape)
+    known = {str(method): method for method in METHODS}
+    for method in methods.split(","):
+        if method not in known:
+            raise OptionError(f"method {method!r} is unknown", f"Choose among {', '.join(METHODS)}")
+    cases = [
+        StepCase(shape, known[method], seconds, clips, full)
+        for shape in shapes.split(",")
+        for method in methods.split(",")
+        for full in ((False, True) if padded else (False,))
+    ]
+    table = format_steps(measure_steps(cases, steps, repeat))
+    command = f"medstt benchmark training --shapes {shapes} --methods {methods} --seconds {seconds:g} --clips {clips}"
+    text = f"`{command} --steps {steps} --repeat {repeat}`, {datetime.now(UTC):%Y-%m-%d}. {describe_host()}\n\n{table}"
+    typer.echo(text)
+    if into is not None:
+        changed = replace_between(into.read_text(encoding="utf-8"), text)
+        if changed is None:
+            raise DataError(f"{into}: no {BEGIN} in it", "Put the two marks where the table is to stand")
+        into.write_text(changed, encoding="utf-8")
+
+
 def _open_direct(engine: str) -> Callable[[bytes], object]:
     """Return what transcribes and writes a recording in this process, without a server."""
     from medstt.engine.fake import FakeEngine

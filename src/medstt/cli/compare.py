@@ -19,11 +19,17 @@ def compare(
     audit: Annotated[
         bool, typer.Option("--audit", help="List references that both runs agree against, for a person to hear.")
     ] = False,
+    terms: Annotated[
+        Path | None, typer.Option("--terms", help="Only say how many of these terms each run got right, and invented.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
     """Compare two runs on the same utterances: paired differences with 95 % intervals and permutation p-values."""
     if audit:
         _show_doubts(first, second, as_json)
+        return
+    if terms is not None:
+        _show_terms(first, second, terms, as_json)
         return
     from medstt.evaluate.compare import compare_runs
     from medstt.evaluate.text import comparison_text
@@ -49,3 +55,20 @@ def _show_doubts(first: Path, second: Path, as_json: bool) -> None:
         return
     for doubt in doubts:
         print(f"{doubt.key}: {doubt.reference or 'nothing'!r} in the reference, {doubt.heard or 'nothing'!r} heard")
+
+
+def _show_terms(first: Path, second: Path, terms: Path, as_json: bool) -> None:
+    from medstt.evaluate.run import open_run
+    from medstt.evaluate.taught import format_taught, open_terms, score_terms
+
+    lexicons = open_terms(terms)
+    runs = open_run(first), open_run(second)
+    one, two = (score_terms(run, lexicons) for run in runs)
+    if as_json:
+        found = {
+            name: {"terms_right": asdict(score.recall), "false_insertions": asdict(score.false_insertions)}
+            for name, score in (("first", one), ("second", two))
+        }
+        print(json.dumps(found, indent=1))
+        return
+    print(format_taught(*runs, one, two))

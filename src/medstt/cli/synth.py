@@ -49,6 +49,9 @@ def synth(
     grammars: Annotated[
         Path | None, typer.Option("--grammars", help="Folder with en.toml and de.toml; the built-in ones if not given.")
     ] = None,
+    scale: Annotated[
+        float | None, typer.Option("--scale", min=0, help="Share of the recipe's sentences, for a first look.")
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes; 0 is one per core.")] = 0,
     voice_command: Annotated[
         str | None,
@@ -66,9 +69,11 @@ def synth(
     from medstt.cli.transcribe import usable_cores
     from medstt.synth.compose import builtin_grammar_folder, missing_texts
     from medstt.synth.make import make
+    from medstt.synth.recipe import scale_recipe
     from medstt.synth.vocabulary import build_vocabularies
 
     plan, folder = _read_plan(recipe, per_term, terms is not None, voice_command)
+    plan = plan if scale is None else scale_recipe(plan, scale)
     chosen = _read_terms(plan, folder, terms, language)
     vocabularies = build_vocabularies(lexicon or [], chosen)
     missing = missing_texts(plan, texts)

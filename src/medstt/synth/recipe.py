@@ -130,6 +130,12 @@ def _table(place: tuple[str, ...]) -> type[Section]:
     return SynthRecipe
 
 
+def scale_recipe(recipe: SynthRecipe, scale: float) -> SynthRecipe:
+    """Return the recipe with a share of every part's sentences, at least two each; terms to teach stay as many."""
+    parts = [part.model_copy(update={"count": max(2, round(part.count * scale))}) for part in recipe.parts]
+    return recipe.model_copy(update={"parts": parts})
+
+
 def terms_recipe(per_term: int, seed: int = 1) -> SynthRecipe:
     """Return the recipe that teaches a list of terms and nothing else; its terms are handed over apart."""
     degrade = Degrade.model_validate({})
