@@ -73,8 +73,12 @@ class Settings(BaseSettings):
     decode_s: int = Field(120, ge=1, description="Time in which a recording must be decoded.")
     decode_memory_mb: int = Field(2048, ge=256, description="Address space of a decoding process.")
 
-    requests_per_minute: int = Field(1200, ge=1, description="Requests per key and minute, in each process (429).")
-    failures_per_minute: int = Field(30, ge=1, description="Wrong keys per address and minute, in each process (429).")
+    requests_per_minute: int = Field(
+        1200, ge=1, description="Requests per key and minute in each process: N replicas allow N times as many (429)."
+    )
+    failures_per_minute: int = Field(
+        30, ge=1, description="Wrong keys per address and minute in each process, likewise (429)."
+    )
     connections: int = Field(512, ge=1, description="Open connections per process; more are answered 503.")
     header_s: float = Field(10, gt=0, description="Time in which a request's headers must arrive.")
     body_s: float = Field(30, gt=0, description="Longest silence while a request's body arrives (408).")
