@@ -22,6 +22,40 @@ def commands(heading: str) -> str:
     return found[1]
 
 
+def test_backup_and_restore_on_postgresql(
+    tmp_path: Path, postgresql_url: str, postgresql_cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    dump = re.search(r"PostgreSQL: `(pg_dump [^`]+)`", RUNBOOK.read_text(encoding="utf-8"))
+    restore = re.search(r"`(pg_restore [^`]+)`", RUNBOOK.read_text(encoding="utf-8"))
+    assert dump is not None
+    assert restore is not None
+    binaries = shutil.which("pg_dump") or str(sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))[-1])
+    restored_url = postgresql_url.replace("?", "-restored?")
+    environment = {"PATH": f"{Path(binaries).parent}:/usr/bin:/bin", "BACKUP": str(tmp_path)}
+    environment |= {"MEDSTT_DATABASE_URL": postgresql_url}
+    monkeypatch.setenv("MEDSTT_HOME", str(tmp_path))
+    store = open_settings_store(read_settings(database_url=postgresql_url))
+    store.keys.issue_first("main")
+    name = store.objects.put(b"sound")
+    made, _ = store.dictations.create("main", "k", Request("Dr. A", patient="P"), Recording(name, "d", 5, "audio/wav"))
+    head = store.audit.verify("main").head
+    subprocess.run(["sh", "-eu", "-c", dump[1]], env=environment, check=True)
+    store.database.close()
+    fresh = restored_url.removeprefix("postgresql://medstt@/").partition("?")[0]
+    with psycopg.connect(host=postgresql_cluster, user="medstt", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{fresh}"')  # type: ignore[arg-type]
+    subprocess.run(
+        ["sh", "-eu", "-c", restore[1].replace("$MEDSTT_DATABASE_URL", restored_url)], env=environment, check=True
+    )
+    restored = open_settings_store(read_settings(database_url=restored_url))
+    assert restored.audit.verify("main", head).problem is None
+    found = restored.dictations.get("main", made.id)
+    assert (found.patient, restored.objects.get(found.audio_object or "")) == ("P", b"sound")
+    restored.database.close()
+
+
 def test_backup_and_restore_bring_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, backup, vault = tmp_path / "home", tmp_path / "backup", tmp_path / "vault"
     backup.mkdir()

@@ -5,9 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from recordings import Kind, encode
+from test_audio_source import BAD
 
-from medstt.errors import StoreUnavailable
+from medstt.audio import read_audio
+from medstt.client import Client
+from medstt.errors import InputError, StoreUnavailable, TooLarge, UnsupportedAudio
 
 BAD_FILES = {
     "empty": (b"", 422, "empty_audio"),
@@ -54,6 +59,31 @@ def test_too_many_bytes_or_minutes_are_413(http: Any) -> None:
     answer = http.post("/v1/dictations", files={"file": ("a.wav", buffer.getvalue())})
     assert answer.status_code == 413, answer.text
     assert "minutes" in answer.json()["detail"]
+
+
+def refusal(client: Client, content: bytes) -> str:
+    """Return why a recording is refused: by the upload, or once it is decoded whole."""
+    try:
+        made = client.wait(client.create(content).id)
+    except (InputError, UnsupportedAudio, TooLarge) as error:
+        return str(error)
+    assert made.status == "failed"
+    return made.failure or ""
+
+
+def test_every_bad_file_is_refused_over_http_in_the_librarys_words(client: Client) -> None:
+    for name, (content, kind, _) in BAD.items():
+        with pytest.raises(kind) as caught:
+            read_audio(content, name)
+        assert refusal(client, content) == str(caught.value).replace(f"{name}: ", "The recording: ", 1), name
+
+
+def test_a_small_file_with_more_sound_than_allowed_is_refused(client: Client) -> None:
+    for kind in (Kind("flac", "flac"), Kind("mp3", "libmp3lame", 8_000, bit_rate=8_000)):
+        bomb = encode(np.zeros((1, 150 * kind.rate_hz), np.float32), kind)
+        assert len(bomb) < 400_000
+        assert "over the limit of 2" in refusal(client, bomb)
+        assert "over the limit of 2" in refusal(client, bomb.replace(b"Xing", b"none").replace(b"Info", b"none"))
 
 
 def post_raw(http: httpx.Client, body: bytes, content_type: str) -> httpx.Response:
