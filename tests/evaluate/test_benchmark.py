@@ -1,23 +1,35 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from medstt.audio import read_audio
 from medstt.errors import DataError, NotFoundError
 from medstt.evaluate.audit import apply_fixes, doubt_references
 from medstt.evaluate.benchmark import (
     Place,
     builtin_benchmark_folder,
+    digest_plans,
     find_benchmark,
     open_benchmark,
     read_benchmark,
+    record_digests,
+    shipped_benchmarks,
 )
-from medstt.evaluate.item import Item, digest_items, items_of
+from medstt.evaluate.item import Item, digest_items, digest_sound, items_of
+from medstt.evaluate.lexicon import open_spotter
 from medstt.evaluate.run import Answer
+from medstt.evaluate.spoken import Vocabularies, open_spoken
 from medstt.evaluate.system import Reply
 from medstt.manifest import write_manifest
+from medstt.metrics.critical import find_facts
+from medstt.metrics.rate import EVIDENCE
+from medstt.metrics.term import DRUG_KINDS
+from medstt.synth.vocabulary import build_vocabularies
+from medstt.text.normalise import canonicalise
 from medstt.values import Utterance
 
 BENCHMARK = """
@@ -40,7 +52,7 @@ def write_benchmark(folder: Path, digest: str = "") -> Path:
 
 
 def place(folder: Path, **given: Path) -> Place:
-    return Place(folder, folder / "cache", None, given)
+    return Place(given.pop("folder", folder), folder / "cache", None, given)
 
 
 def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
@@ -49,8 +61,8 @@ def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
     from medstt.synth.vocabulary import LISTS
 
     folder = builtin_benchmark_folder()
-    files = sorted(folder.glob("*.toml"))
-    assert len(files) >= 8
+    files = shipped_benchmarks()
+    assert len(files) >= 18
     for path in files:
         benchmark = read_benchmark(path)
         assert benchmark.name == path.stem
@@ -60,6 +72,106 @@ def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
                 assert recipe.voices == "held-out"
             for language in ("en", "de") if part.grammar else ():
                 assert read_grammar(folder / str(part.grammar) / f"{language}.toml", language, LISTS)
+
+
+@pytest.fixture(scope="module")
+def vocabularies() -> Vocabularies:
+    return build_vocabularies()
+
+
+def test_what_the_shipped_benchmarks_say_is_what_was_recorded(vocabularies: Vocabularies) -> None:
+    """After a change of lexicon, grammar or recipe: `python -m medstt.evaluate --record`, and raise the version."""
+    folder = builtin_benchmark_folder()
+    for path in shipped_benchmarks():
+        benchmark = read_benchmark(path)
+        recorded = {part.name: part.digest for part in benchmark.sets if part.recipe}
+        assert digest_plans(benchmark, Place(folder, folder), vocabularies) == recorded, benchmark.name
+
+
+EVIDENCE_IN = {
+    "critical": ("negation", "side", "opposite"),
+    "numbers": ("number", "dose", "unit", "comparison", "date"),
+}
+
+
+@pytest.mark.parametrize("name", list(EVIDENCE_IN))
+def test_each_critical_kind_has_the_events_that_a_rate_needs(name: str, vocabularies: Vocabularies) -> None:
+    folder = builtin_benchmark_folder()
+    benchmark = read_benchmark(find_benchmark(name))
+    events: Counter[str] = Counter()
+    for part in benchmark.sets:
+        for line in open_spoken(
+            folder / str(part.recipe), vocabularies, folder / str(part.grammar), twins=part.twins
+        ).plan():
+            said = line.sentence
+            events.update(fact.kind for fact in find_facts(canonicalise(said.text, said.lang), said.lang))
+    assert {kind: events[kind] for kind in EVIDENCE_IN[name] if events[kind] < EVIDENCE} == {}
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("lookalike", "twins"), ("drugs-unheard", "lexicon")])
+def test_drugs_have_the_events_that_a_rate_needs(name: str, wanted: str, vocabularies: Vocabularies) -> None:
+    folder = builtin_benchmark_folder()
+    part = read_benchmark(find_benchmark(name)).sets[0]
+    grammar = folder / part.grammar if part.grammar else None
+    spot, _ = open_spotter()
+    events = 0
+    for line in open_spoken(folder / str(part.recipe), vocabularies, grammar, twins=part.twins).plan():
+        words = [token.text for token in canonicalise(line.sentence.text, line.sentence.lang)]
+        found = [mention for mention in spot(words, line.sentence.lang) if mention.kind in DRUG_KINDS]
+        events += sum(bool(m.twins) if wanted == "twins" else m.status == wanted for m in found)
+    assert events >= EVIDENCE
+
+
+def test_digests_are_recorded_under_their_sets(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "a"\n\n[[sets]]\nname = "a"\ndigest = "old"\nx = 1\n\n[[sets]]\nname = "b"\n')
+    assert record_digests(path, {"a": "1", "b": "2"})
+    wanted = 'name = "a"\n\n[[sets]]\nname = "a"\ndigest = "1"\nx = 1\n\n[[sets]]\nname = "b"\ndigest = "2"\n'
+    assert path.read_text() == wanted
+    assert not record_digests(path, {"a": "1", "b": "2"})
+
+
+SPOKEN = """
+name = "spoken"
+version = 1
+title = "A few sentences"
+metrics = ["wer_content"]
+
+[[sets]]
+name = "said"
+recipe = "said.synth.toml"
+minutes = 0.15
+"""
+RECIPE = """
+seed = 1
+split = "test"
+voices = "held-out"
+
+[[parts]]
+lang = "de"
+kind = "grammar"
+count = 12
+"""
+
+
+def test_spoken_sets_are_digested_before_they_are_spoken_and_joined_to_long_recordings(tmp_path: Path) -> None:
+    (tmp_path / "spoken.toml").write_text(SPOKEN)
+    (tmp_path / "said.synth.toml").write_text(RECIPE)
+    benchmark = read_benchmark(tmp_path / "spoken.toml")
+    digests = digest_plans(benchmark, place(tmp_path))
+    record_digests(tmp_path / "spoken.toml", digests)
+    items = open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path))
+    assert items
+    for item in items:
+        assert read_audio(item.audio).duration_ms >= 9000
+        assert item.utterance.tags["tier"] == "unseen variant"
+    assert sum(int(item.utterance.tags["sentences"]) for item in items) > len(items)
+    again = open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path))
+    assert again == items
+    assert digest_sound(items) == digest_sound(again) is not None
+    (tmp_path / "said.synth.toml").write_text(RECIPE.replace("seed = 1", "seed = 2"))
+    with pytest.raises(DataError, match="the set 'said' changed"):
+        open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path / "elsewhere", folder=tmp_path))
 
 
 def test_a_changed_set_is_refused(tmp_path: Path) -> None:

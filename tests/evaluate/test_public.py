@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from medstt.errors import DataError
+from medstt.evaluate.benchmark import Place, find_benchmark, open_benchmark, read_benchmark
+from medstt.evaluate.item import Item
 from medstt.evaluate.primock import read_primock
-from medstt.manifest import read_manifest
 
 TEXTGRID = """File type = "ooTextFile"
 Object class = "TextGrid"
@@ -76,29 +77,111 @@ def wav_bytes() -> bytes:
     return content.getvalue()
 
 
-def test_a_public_set_in_parquet_is_read_by_a_column_mapping(tmp_path: Path) -> None:
-    pytest.importorskip("datasets")
+def open_public(name: str, folder: Path, **given: Path) -> list[Item]:
+    """Open a shipped benchmark on folders in the layout of the public set."""
+    path = find_benchmark(name)
+    return open_benchmark(read_benchmark(path), Place(path.parent, folder / "cache", None, given))
+
+
+def write_shard(path: Path, columns: dict[str, list[object]]) -> None:
+    """Write a shard as the package datasets does: recordings as {bytes, path}."""
     pa = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    from medstt.evaluate.public import import_dataset, read_mapping
+    count = len(next(iter(columns.values())))
+    audio = [{"bytes": wav_bytes(), "path": f"{path.stem}-{number}.wav"} for number in range(count)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(pa.table({"audio": audio, **columns}), path)
 
-    audio = [{"bytes": wav_bytes(), "path": f"{n}.wav"} for n in range(3)]
-    columns = {"audio": audio, "transcription": ["no fever", "Hyper", ""], "speaker_id": [7, 8, 9], "accent": ["a"] * 3}
-    (tmp_path / "set").mkdir()
-    parquet.write_table(pa.table(columns), tmp_path / "set" / "test-00000-of-00001.parquet")
-    toml = tmp_path / "set.toml"
-    toml.write_text(
-        'name = "demo"\nlanguage = "en"\ntext = "transcription"\nspeaker = "speaker_id"\ntier = "read"\n'
-        '[tags]\naccent = "accent"\n'
-    )
-    utterances = read_manifest(import_dataset(read_mapping(toml), tmp_path / "set", tmp_path / "out"))
-    assert [u.text for u in utterances] == ["no fever", "Hyper", ""]
-    assert utterances[0].speaker == "7"
-    assert dict(utterances[0].tags) == {"tier": "read", "accent": "a"}
-    assert (tmp_path / "out" / utterances[2].audio).read_bytes() == wav_bytes()
-    toml.write_text(toml.read_text().replace('"transcription"', '"words"'))
-    with pytest.raises(DataError, match="no column 'words'"):
-        import_dataset(read_mapping(toml), tmp_path / "set", tmp_path / "out")
-    toml.write_text('name = "demo"\nlanguage = "fr"\ntier = "read"\n')
-    with pytest.raises(DataError, match=r"set\.toml: language"):
-        read_mapping(toml)
+
+def test_primock57(tmp_path: Path) -> None:
+    (tmp_path / "transcripts").mkdir()
+    (tmp_path / "transcripts" / "day1_consultation01_doctor.TextGrid").write_text(TEXTGRID, encoding="utf-8")
+    first, second = open_public("primock57", tmp_path, primock57=tmp_path)
+    assert first.audio == tmp_path / "audio" / "day1_consultation01_doctor.wav"
+    assert (first.request.start_ms, first.request.end_ms) == (1250, 4005)
+    assert second.key == "primock57:day1_consultation01_doctor-0003"
+    with pytest.raises(DataError, match="--set primock57=PATH"):
+        open_public("primock57", tmp_path)
+    with pytest.raises(DataError, match="no such folder"):
+        open_public("primock57", tmp_path, primock57=tmp_path / "gone")
+
+
+@pytest.mark.parametrize(("name", "language"), [("multimed-en", "en"), ("multimed-de", "de")])
+def test_multimed(tmp_path: Path, name: str, language: str) -> None:
+    folder = tmp_path / ("English" if language == "en" else "German")
+    for number, texts in enumerate((["no fever", "Hyper"], ["third"])):
+        durations = [1.0] * len(texts)
+        write_shard(folder / f"test-0000{number}-of-00002.parquet", {"text": [*texts], "duration": [*durations]})
+    write_shard(folder / "train-00000-of-00001.parquet", {"text": ["not for tests"], "duration": [1.0]})
+    items = open_public(name, tmp_path, **{name: folder})
+    assert [item.utterance.text for item in items] == ["no fever", "Hyper", "third"]
+    assert {item.utterance.lang for item in items} == {language}
+    assert items[2].audio.read_bytes() == wav_bytes()
+    assert open_public(name, tmp_path, **{name: folder}) == items
+    write_shard(folder / "test-00001-of-00002.parquet", {"words": ["third"], "duration": [1.0]})
+    with pytest.raises(DataError, match=r"test-00001.*no column 'text'; its columns are audio, words, duration"):
+        open_public(name, tmp_path, **{name: folder})
+    (folder / "test-00001-of-00002.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(DataError, match=r"test-00001-of-00002.parquet: not Parquet"):
+        open_public(name, tmp_path, **{name: folder})
+    with pytest.raises(DataError, match=r"no test-\*.parquet"):
+        open_public(name, tmp_path, **{name: tmp_path / "cache"})
+
+
+def test_eka_medical(tmp_path: Path) -> None:
+    columns = {"text": ["Tab Dolo 650"], "speaker": ["s1"], "recording_context": ["narration"], "duration": [1.0]}
+    write_shard(tmp_path / "en" / "test-00000-of-00001.parquet", {**columns})
+    (item,) = open_public("eka-medical", tmp_path, **{"eka-medical": tmp_path / "en"})
+    assert (item.utterance.speaker, dict(item.utterance.tags)) == ("s1", {"tier": "dictation", "context": "narration"})
+
+
+@pytest.mark.parametrize("name", ["corti-med-dictate", "corti-med-term"])
+def test_corti(tmp_path: Path, name: str) -> None:
+    write_shard(tmp_path / "en" / "test-00000-of-00001.parquet", {"text": ["no fever"]})
+    write_shard(tmp_path / "de" / "test-00000-of-00001.parquet", {"transcript": ["kein Fieber"]})
+    items = open_public(name, tmp_path, en=tmp_path / "en", de=tmp_path / "de")
+    assert [(i.key, i.utterance.text, i.utterance.lang) for i in items] == [
+        ("en:en-000000", "no fever", "en"),
+        ("de:de-000000", "kein Fieber", "de"),
+    ]
+
+
+def test_librispeech(tmp_path: Path) -> None:
+    folder = tmp_path / "test-clean" / "1089" / "134686"
+    folder.mkdir(parents=True)
+    lines = "1089-134686-0000 HE HOPED THERE WOULD BE STEW\n1089-134686-0001 STUFF IT INTO YOU\n"
+    (folder / "1089-134686.trans.txt").write_text(lines)
+    items = open_public("librispeech", tmp_path, **{"test-clean": tmp_path / "test-clean"})
+    assert [item.audio.name for item in items] == ["1089-134686-0000.flac", "1089-134686-0001.flac"]
+    assert items[1].audio.parent == folder
+    assert (items[0].utterance.speaker, items[0].utterance.text) == ("1089", "HE HOPED THERE WOULD BE STEW")
+    (folder / "1089-134686.trans.txt").write_text("1089-134686-0000\n")
+    with pytest.raises(DataError, match=r"1089-134686.trans.txt:1: not an id and a text"):
+        open_public("librispeech", tmp_path, **{"test-clean": tmp_path / "test-clean"})
+
+
+COMMON_VOICE = (
+    "client_id\tpath\tsentence_id\tsentence\tsentence_domain\tup_votes\tdown_votes\tage\tgender\taccents\tvariant"
+    "\tlocale\tsegment\n"
+    'ab\tcommon_voice_de_1.mp3\tx\tEr sagte "Nein.\t\t2\t0\ttwenties\tfemale_feminine\t\t\tde\t\n'
+    "cd\tcommon_voice_de_2.mp3\ty\tDie Straße ist gesperrt.\t\t2\t0\t\t\tÖsterreich\t\tde\t\n"
+)
+
+
+def test_common_voice(tmp_path: Path) -> None:
+    (tmp_path / "test.tsv").write_text(COMMON_VOICE, encoding="utf-8")
+    items = open_public("common-voice-de", tmp_path, **{"common-voice-de": tmp_path})
+    assert [item.utterance.text for item in items] == ['Er sagte "Nein.', "Die Straße ist gesperrt."]
+    assert items[0].audio == tmp_path / "clips" / "common_voice_de_1.mp3"
+    assert dict(items[0].utterance.tags) == {"tier": "read", "gender": "female_feminine", "age": "twenties"}
+    assert [item.utterance.speaker for item in items] == ["ab", "cd"]
+    (tmp_path / "test.tsv").write_text(COMMON_VOICE.splitlines()[0] + "\nab\tx.mp3\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"test\.tsv:2: columns are missing"):
+        open_public("common-voice-de", tmp_path, **{"common-voice-de": tmp_path})
+
+
+def test_a_wrong_public_set_is_named_with_its_key(tmp_path: Path) -> None:
+    text = find_benchmark("librispeech").read_text().replace('layout = "librispeech"', 'layout = "kaldi"')
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(DataError, match=r"mine\.toml: sets.0.public.layout"):
+        read_benchmark(tmp_path / "mine.toml")

@@ -166,11 +166,14 @@ def _evaluate(
     as_json: bool,
 ) -> int:
     """Run and score one task; returns how many requests failed."""
-    from medstt.evaluate.item import sample_items
+    from medstt.evaluate.external import TranscriptFolder
+    from medstt.evaluate.item import digest_sound, sample_items
     from medstt.evaluate.run import create_run
 
     items = sample_items(task.items, sample) if sample else task.items
-    run = create_run(folder, system, items, {**task.about, "sample": sample})
+    if isinstance(system, TranscriptFolder) and (unmatched := system.mismatch(item.request for item in items)):
+        print(f"medstt: {unmatched}", file=sys.stderr)
+    run = create_run(folder, system, items, {**task.about, "sample": sample, "sound": digest_sound(items)})
     left = _transcribe(run, system, jobs, max_minutes)
     summary = _finish(run, layers, as_json)
     if left:
@@ -180,11 +183,13 @@ def _evaluate(
 
 def evaluate_task(task: Task, name: str, home: Path, jobs: int) -> Path:
     """Run and score a system by name on one task, as far as that is not done; returns the run's folder."""
+    from medstt.evaluate.item import digest_sound
     from medstt.evaluate.run import create_run
     from medstt.evaluate.system import SystemOptions, open_system
 
     system = open_system(name, SystemOptions(home=home))
-    run = create_run(_run_folder(task, name, system, home, None, None, several=False), system, task.items, task.about)
+    folder = _run_folder(task, name, system, home, None, None, several=False)
+    run = create_run(folder, system, task.items, {**task.about, "sound": digest_sound(task.items)})
     _transcribe(run, system, jobs, None)
     score_run(run, ())
     return run.folder

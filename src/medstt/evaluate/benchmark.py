@@ -6,10 +6,10 @@ Owns the file's form and how a set becomes utterances. Knows nothing of systems 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,9 +17,13 @@ from medstt.errors import DataError, NotFoundError
 from medstt.evaluate.audit import apply_fixes
 from medstt.evaluate.item import Item, digest_items, read_items
 from medstt.evaluate.nonspeech import make_nonspeech
+from medstt.evaluate.public import PublicSet, read_public
 from medstt.metrics.rate import EVIDENCE, RATE
 from medstt.text.normalise import normaliser_id
 from medstt.values import Language
+
+if TYPE_CHECKING:  # synthesisers are loaded for benchmarks that are spoken
+    from medstt.evaluate.spoken import SpokenSet, Vocabularies
 
 
 class Section(BaseModel):
@@ -37,9 +41,10 @@ class NonSpeech(Section):
 
 
 class SetSpec(Section):
-    """One set: exactly one of ``manifest``, ``recipe``, ``nonspeech``, ``given``.
+    """One set: exactly one of ``manifest``, ``recipe``, ``nonspeech``, ``given``, ``public``.
 
-    ``digest`` is that of keys, texts and tags (see ``digest_items``); empty while a set is being drawn up.
+    ``digest`` is that of the recipe's plan (see ``spoken``), else of keys, texts and tags (see ``digest_items``). Sets
+    that the user brings have none here: what they held is recorded in the run.
     """
 
     name: str
@@ -47,14 +52,20 @@ class SetSpec(Section):
     split: str | None = None
     recipe: str | None = Field(None, description="synthesis recipe, relative to the benchmark's file")
     grammar: str | None = Field(None, description="folder of grammars for the recipe; the built-in ones if not given")
+    twins: bool = Field(False, description="name only drugs that have look-alikes, heard in training or not")
+    minutes: float | None = Field(None, gt=0, description="join each voice's sentences to recordings of this length")
     nonspeech: NonSpeech | None = None
+    public: PublicSet | None = Field(None, description="a public set; the user gives its folder with --set NAME=FOLDER")
     given: bool = Field(False, description="the user gives the manifest with --set NAME=FILE; left out otherwise")
     digest: str = ""
 
     @model_validator(mode="after")
     def _check(self) -> SetSpec:
-        if sum((self.manifest is not None, self.recipe is not None, self.nonspeech is not None, self.given)) != 1:
-            raise ValueError("give exactly one of manifest, recipe, nonspeech and given = true")
+        kinds = (self.manifest, self.recipe, self.nonspeech, self.public, self.given or None)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise ValueError("give exactly one of manifest, recipe, nonspeech, public and given = true")
+        if (self.minutes is not None or self.twins) and self.recipe is None:
+            raise ValueError("minutes and twins go with a recipe")
         return self
 
 
@@ -137,37 +148,80 @@ def open_benchmark(
 ) -> list[Item]:
     """Return the utterances of a benchmark, making what its recipes say first.
 
-    Raises DataError if a set's digest is not the recorded one, or if nothing is left (all sets are to be given).
+    Raises DataError if a set's digest is not the recorded one (before any speech is made), or if nothing is left (all
+    sets are to be given).
     """
+    spoken = _spoken_sets(benchmark, place)
+    digests = {name: one.digest() for name, one in spoken.items()}
+    for name, digest in digests.items():
+        _check_digest(benchmark, name, digest)
     items: list[Item] = []
     for part in benchmark.sets:
-        found = _open_set(benchmark, part, place, progress)
-        digest = digest_items(found)
-        if found and part.digest and digest != part.digest:
-            raise DataError(
-                f"{benchmark.name}: the set {part.name!r} changed (digest {digest[:12]}, recorded {part.digest[:12]})",
-                "Restore its recipe, lexicon and texts, or raise the benchmark's version and record the new digest",
-            )
+        if part.name in spoken:
+            folder = place.cache / benchmark.name / f"{part.name}-{digests[part.name][:12]}"
+            made = spoken[part.name].make(folder, place.jobs, progress)
+            items += [_tagged(item, part.name) for item in read_items(made, part.name)]
+            continue
+        found = _open_set(benchmark, part, place)
+        if found:
+            _check_digest(benchmark, part.name, digest_items(found))
         items += found
     if not items:
-        raise DataError(f"{benchmark.name}: no set is there", "Give its manifests with --set NAME=FILE")
+        raise DataError(
+            f"{benchmark.name}: no set is there",
+            "Give " + " ".join(f"--set {part.name}=PATH" for part in benchmark.sets),
+        )
     if benchmark.fixes:
         items = apply_fixes(items, place.folder / benchmark.fixes)
     return items
 
 
-def _open_set(benchmark: Benchmark, part: SetSpec, place: Place, progress: Progress) -> list[Item]:
-    if part.given:
-        path = (place.given or {}).get(part.name)
-        return read_items(path, part.name, part.split) if path else []
+def digest_plans(benchmark: Benchmark, place: Place, vocabularies: Vocabularies | None = None) -> dict[str, str]:
+    """Return the digest of what each spoken set asks for, by set; nothing is spoken for it."""
+    return {name: one.digest() for name, one in _spoken_sets(benchmark, place, vocabularies).items()}
+
+
+def _spoken_sets(benchmark: Benchmark, place: Place, vocabularies: Vocabularies | None = None) -> dict[str, SpokenSet]:
+    parts = [part for part in benchmark.sets if part.recipe is not None]
+    if not parts:
+        return {}
+    from medstt.evaluate.spoken import open_spoken
+    from medstt.synth.vocabulary import build_vocabularies
+
+    said = vocabularies or build_vocabularies()
+    return {
+        part.name: open_spoken(
+            place.folder / str(part.recipe), said, place.folder / part.grammar if part.grammar else None, place.texts,
+            minutes=part.minutes, twins=part.twins,
+        )
+        for part in parts
+    }  # fmt: skip
+
+
+def _check_digest(benchmark: Benchmark, name: str, digest: str) -> None:
+    recorded = next(part.digest for part in benchmark.sets if part.name == name)
+    if recorded and digest != recorded:
+        raise DataError(
+            f"{benchmark.name}: the set {name!r} changed (digest {digest[:12]}, recorded {recorded[:12]})",
+            "Restore its recipe, lexicon and texts, or raise the benchmark's version and record the new digest",
+        )
+
+
+def _open_set(benchmark: Benchmark, part: SetSpec, place: Place) -> list[Item]:
+    """Return the utterances of a set that nobody has to speak."""
+    given = (place.given or {}).get(part.name)
+    folder = place.cache / benchmark.name / part.name
+    if part.public is not None:
+        return read_public(part.public, part.name, given, folder) if given else []
+    if part.nonspeech is not None:
+        noise = part.nonspeech
+        made = make_nonspeech(
+            folder / f"{noise.count}-{noise.seconds:g}-{noise.seed}", noise.count, noise.seconds, noise.seed
+        )
+        return [_tagged(item, part.name) for item in read_items(made, part.name)]
     if part.manifest is not None:
         return read_items(place.folder / part.manifest, part.name, part.split)
-    folder = place.cache / f"{benchmark.name}-v{benchmark.version}" / part.name
-    if part.nonspeech is not None:
-        made = make_nonspeech(folder, part.nonspeech.count, part.nonspeech.seconds, part.nonspeech.seed)
-    else:
-        made = _synthesise(part, place, folder, progress)
-    return [_tagged(item, part.name) for item in read_items(made, part.name)]
+    return read_items(given, part.name, part.split) if given else []
 
 
 def _tagged(item: Item, set_name: str) -> Item:
@@ -175,16 +229,27 @@ def _tagged(item: Item, set_name: str) -> Item:
     return replace(item, utterance=replace(item.utterance, tags=tags))
 
 
-def _synthesise(part: SetSpec, place: Place, folder: Path, progress: Progress) -> Path:
-    from medstt.synth.compose import builtin_grammar_folder
-    from medstt.synth.make import make
-    from medstt.synth.recipe import read_recipe
-    from medstt.synth.vocabulary import build_vocabularies
+def record_digests(path: Path, digests: Mapping[str, str]) -> bool:
+    """Write sets' digests into a benchmark's file, each under its set's name; tell whether the file changed."""
+    lines: list[str] = []
+    old = path.read_text(encoding="utf-8")
+    wanted: str | None = None
+    for line in old.splitlines():
+        key, _, value = line.partition(" = ")
+        if line.strip() == "[[sets]]":
+            wanted = None
+        elif wanted is not None and key == "digest":
+            continue
+        lines.append(line)
+        if key == "name" and "[[sets]]" in lines and value.strip('"') in digests:
+            wanted = value.strip('"')
+            lines.append(f'digest = "{digests[wanted]}"')
+    new = "\n".join(lines) + "\n"
+    if new != old:
+        path.write_text(new, encoding="utf-8")
+    return new != old
 
-    recipe = place.folder / str(part.recipe)
-    grammars = place.folder / part.grammar if part.grammar else builtin_grammar_folder()
-    texts = place.texts or recipe.parent
-    return make(
-        read_recipe(recipe), build_vocabularies(), grammars, texts, folder, jobs=place.jobs,
-        sounds_from=recipe.parent, progress=progress,
-    )  # fmt: skip
+
+def shipped_benchmarks() -> Sequence[Path]:
+    """Return the files of the shipped benchmarks."""
+    return sorted(path for path in builtin_benchmark_folder().glob("*.toml") if "." not in path.stem)

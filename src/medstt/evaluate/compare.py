@@ -52,7 +52,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What the second run gained and cost against the first, per pool of speech."""
+    """What the second run gained and cost against the first, per pool of speech.
+
+    ``same_sound`` False: the same sentences, but other recordings of them (another synthesiser's version, say); None
+    where a run does not tell.
+    """
 
     first: str
     second: str
@@ -62,6 +66,7 @@ class Comparison:
     verdicts: Mapping[Literal["better", "same", "worse"], int]
     worst: tuple[Change, ...]
     best: tuple[Change, ...]
+    same_sound: bool | None = None
 
 
 def read_table(folder: Path) -> ScoreTable:
@@ -124,7 +129,13 @@ def compare_runs(first: Path, second: Path, draws: int = DRAWS) -> Comparison:
         },
         tuple(sorted((c for c in changes if c.after > c.before), key=lambda c: c.before - c.after)[:WORST]),
         tuple(sorted((c for c in changes if c.after < c.before), key=lambda c: c.after - c.before)[:WORST]),
+        _same_sound(*runs),
     )
+
+
+def _same_sound(first: Run, second: Run) -> bool | None:
+    one, two = first.spec.get("sound"), second.spec.get("sound")
+    return one == two if one and two else None
 
 
 def align_tables(one: ScoreTable, two: ScoreTable) -> tuple[ScoreTable, ScoreTable]:

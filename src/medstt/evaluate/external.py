@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,18 +109,44 @@ class TranscriptFolder:
         """The ids that have a transcript."""
         return frozenset(self._replies)
 
+    def mismatch(self, requests: Iterable[Request]) -> str:
+        """Say which requests have no transcript and which transcripts nobody asks for; empty if all match.
+
+        Raises DataError if not one matches.
+        """
+        asked = list(requests)
+        found = {request.key: self._name_of(request) for request in asked}
+        missing = [key for key, name in found.items() if name is None]
+        unasked = sorted(self._replies.keys() - set(found.values()))
+        parts = []
+        if missing:
+            parts.append(f"{len(missing)} of {len(asked)} utterances have no transcript ({_some(missing)})")
+        if unasked:
+            parts.append(f"{len(unasked)} of {len(self._replies)} transcripts have no utterance ({_some(unasked)})")
+        if asked and len(missing) == len(asked):
+            raise DataError("; ".join(parts), "Name transcripts after the ids of the manifest or after its audio files")
+        return "; ".join(parts)
+
+    def _name_of(self, request: Request) -> str | None:
+        names = (request.key, request.key.partition(":")[2], request.audio.stem)
+        return next((name for name in names if name and name in self._replies), None)
+
     def describe(self) -> Mapping[str, Any]:
         """Return the folder's name and the digest of its texts."""
         return {"kind": "transcripts", "name": self._source.name, "digest": self._digest}
 
     def transcribe(self, request: Request) -> Reply:
         """Return the transcript of a request by its key, its id or its audio file's stem."""
-        for name in (request.key, request.key.partition(":")[2], request.audio.stem):
-            if name and name in self._replies:
-                return self._replies[name]
+        name = self._name_of(request)
+        if name is not None:
+            return self._replies[name]
         raise ModelError(
             f"{request.key}: no transcript of that id", f"Add {request.audio.stem}.txt or leave the id out"
         )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _read_text(path: Path) -> str:

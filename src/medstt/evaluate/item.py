@@ -58,6 +58,22 @@ def digest_items(items: Sequence[Item]) -> str:
     return digest.hexdigest()
 
 
+def digest_sound(items: Sequence[Item]) -> str | None:
+    """Return the SHA-256 over the audio files of items, in order; None if one is not there."""
+    digest = hashlib.sha256()
+    last: Path | None = None
+    for item in items:
+        if item.audio == last:  # spans of one long recording
+            continue
+        last = item.audio
+        try:
+            with item.audio.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError:
+            return None
+    return digest.hexdigest()
+
+
 def sample_items(items: Sequence[Item], count: int, seed: int = 0) -> list[Item]:
     """Return ``count`` items chosen by the checksum of their keys: every system gets the same ones, in file order."""
     if count >= len(items):

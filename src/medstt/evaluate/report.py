@@ -91,7 +91,8 @@ def _embedded(rows: list[dict[str, Any]]) -> str:
 
 
 def _provenance(document: Mapping[str, Any]) -> dict[str, Any]:
-    keys = ("system", "benchmark", "items", "transcripts", "normaliser", "scoring", "latency", "usage", "environment")
+    keys = ("system", "benchmark", "items", "sound", "transcripts", "normaliser", "scoring", "latency", "usage",
+            "environment")  # fmt: skip
     return {key: document.get(key) for key in keys}
 
 
@@ -140,6 +141,8 @@ def _comparison_table(comparison: Comparison) -> str:
         f'<p class="sub">{comparison.common} utterances in common, {comparison.left_out} left out: '
         f"{verdicts['better']} better, {verdicts['same']} same, {verdicts['worse']} worse.</p>"
     )
+    if comparison.same_sound is False:
+        parts.append('<p class="warn">The two heard different recordings of the same sentences.</p>')
     for pool, differences in comparison.pools.items():
         lines = []
         for group in GROUPS:

@@ -47,6 +47,7 @@ def summarise(
         "system": run.spec["system"],
         "benchmark": run.spec.get("benchmark"),
         "items": run.spec["items"],
+        "sound": run.spec.get("sound"),
         "transcripts": digest_transcripts(run),
         "scoring": dict(about or {}),
         "asked": len(scored),

@@ -64,6 +64,8 @@ def comparison_text(comparison: Comparison) -> str:
     lines = [f"{comparison.second} against {comparison.first}: {comparison.common} utterances in common"]
     if comparison.left_out:
         lines[0] += f", {comparison.left_out} left out (failed or not asked)"
+    if comparison.same_sound is False:
+        lines.append("The two heard different recordings of the same sentences: make the speech once and use it twice.")
     for pool, differences in comparison.pools.items():
         rows = [["", comparison.first, comparison.second, "difference", "p"]]
         for group in _HEAD_GROUPS:
