@@ -4,10 +4,11 @@ FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/medstt
 ENV PATH=/opt/medstt/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml constraints.txt README.md LICENSE NOTICE ./
 COPY src src
 COPY vocab vocab
-RUN pip install ".[serve]" && ! pip show torch >/dev/null 2>&1
+COPY training training
+RUN pip install -c constraints.txt ".[serve]" && ! pip show torch >/dev/null 2>&1
 
 FROM python:3.11-slim-bookworm
 RUN groupadd --gid 10001 medstt && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin medstt \
