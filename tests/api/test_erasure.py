@@ -11,6 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from medstt.client import Client
 
 HEADER = slice(8, 76)  # of a stored object: the slot with its wrapped key
@@ -76,5 +78,9 @@ def test_nothing_of_an_erased_dictation_is_left_on_the_machine(tmp_path: Path, p
         written = dump(server.home / "medstt.db")
         assert not [name for name, needle in needles.items() if needle in written]
         assert written.count(one.id.encode()) >= 2  # the tombstone in the audit
+        headers = {"Authorization": f"Bearer {server.key}"}
+        metrics = httpx.get(f"{server.url}/metrics", headers=headers, timeout=60).content
+        assert b"medstt_dictations_processed_total" in metrics
+        assert not [name for name, needle in needles.items() if needle in metrics]
         assert client.get(kept.id).raw["patient"] == "MRN-KEPT"
     assert found(tmp_path, needles) == set()
