@@ -23,6 +23,9 @@ def report(
         bool, typer.Option("--include-audio", help="With texts: embed the audio of the worst twenty.")
     ] = False,
     lexicon: Annotated[list[Path] | None, typer.Option("--lexicon", help="As given to evaluate.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Also draw the top of the report as PNG (needs Chromium).")
+    ] = None,
 ) -> None:
     """Write a run's report: opens offline in any browser. Our own benchmarks show their texts, your data do not."""
     from medstt.disk import write_atomically
@@ -43,5 +46,10 @@ def report(
     target = out or run / "report.html"
     write_atomically(target, page)
     print(target)
+    if picture is not None:
+        from medstt.evaluate.picture import draw_picture
+
+        draw_picture(target, picture)
+        print(f"{picture}, {picture.stat().st_size // 1024} kB")
     if include_text and not own:
         print("medstt: the report holds dictated text; it is confidential", file=sys.stderr)
