@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from medstt.errors import CorruptModel, OptionError, UnknownModel
+from medstt.errors import CorruptModel, ModelError, OptionError, UnknownModel
 from medstt.registry import Card, ModelStore, resolve_model
 
 
@@ -83,3 +83,15 @@ def test_damaged_shipped_model_is_refused(home: Path, shipped: Path) -> None:
     (shipped / "medstt-mini" / "config.json").write_text("[]")
     with pytest.raises(CorruptModel, match=r"config\.json"):
         resolve_model("medstt-mini", home, shipped)
+
+
+@pytest.mark.parametrize(
+    ("file", "what"), [("model.bin", "CTranslate2"), ("decoder.onnx", "conversion"), ("pytorch_model.bin", "run code")]
+)
+def test_other_programs_forms_are_named_with_the_remedy(tmp_path: Path, file: str, what: str) -> None:
+    folder = make_folder(tmp_path / "converted")
+    (folder / file).write_bytes(b"")
+    with pytest.raises(ModelError, match=rf"converted .*{what}.*config.json and model.safetensors"):
+        resolve_model(str(folder), tmp_path)
+    (folder / "model.safetensors").write_bytes(b"")  # many repositories hold both
+    assert resolve_model(str(folder), tmp_path).path == folder

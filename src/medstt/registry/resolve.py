@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medstt.errors import OptionError, UnknownModel
+from medstt.errors import ModelError, OptionError, UnknownModel
 from medstt.registry.card import Card, read_card
 from medstt.registry.digest import CARD, DIGESTS, verify_files
-from medstt.registry.packed import is_packed, unpack_once
+from medstt.registry.packed import PACKED, is_packed, unpack_once
 from medstt.registry.store import CHALLENGER, CHAMPION, ModelStore, RegisteredModel
 
 BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "models"
+
+_READABLE = ("model.safetensors", "model.safetensors.index.json", PACKED)
+# Weights in forms of other programs: file -> what the folder is.
+_FOREIGN = {
+    "model.bin": "is converted for CTranslate2 (model.bin)",
+    "decoder.onnx": "is an engine's conversion (decoder.onnx), which holds no tokenizer",
+    "decoder_model.onnx": "is exported to ONNX by another tool (decoder_model.onnx)",
+    "pytorch_model.bin": "holds its weights as pytorch_model.bin, which can run code when it is read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +94,27 @@ def _local_folder(name: str) -> Path | None:
     """Return the folder if the name is a path of one; a bare word counts only with a separator or model files in it."""
     path = Path(name).expanduser()
     looks_like_path = "/" in name or "\\" in name or name in (".", "..")
-    if path.is_dir() and (looks_like_path or (path / "config.json").is_file()):
-        if not any((path / file).is_file() for file in ("config.json", "model.bin", CARD)):
-            raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
+    if path.is_dir() and (looks_like_path or any((path / file).is_file() for file in ("config.json", *_FOREIGN))):
+        _check_readable(path)
         return path.resolve()
     if name.startswith((".", "/", "~")):
         what = "is not a folder" if path.exists() else "does not exist"
         raise UnknownModel(f"The model folder {name} {what}", "Give the folder that holds config.json")
     return None
+
+
+def _check_readable(path: Path) -> None:
+    """Raise UnknownModel for a folder without a model, ModelError for one in another program's form."""
+    if not any((path / file).is_file() for file in (*_READABLE, *_FOREIGN, "config.json", CARD)):
+        raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
+    if not any((path / file).is_file() for file in _READABLE):
+        for file, what in _FOREIGN.items():
+            if (path / file).is_file():
+                raise ModelError(
+                    f"{path} {what}",
+                    "Give the folder or hub id it was made from, with config.json and model.safetensors; medstt"
+                    " converts it on first use",
+                )
 
 
 def find_registered(store: ModelStore, label: str) -> RegisteredModel | None:
