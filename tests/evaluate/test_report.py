@@ -9,7 +9,7 @@ from medstt.errors import DataError
 from medstt.evaluate.compare import compare_runs
 from medstt.evaluate.external import TranscriptFolder
 from medstt.evaluate.item import items_of
-from medstt.evaluate.leaderboard import find_runs, render_leaderboard
+from medstt.evaluate.leaderboard import find_runs, read_documents, record_run, render_leaderboard
 from medstt.evaluate.report import ReportOptions, render_report
 from medstt.evaluate.run import create_run, open_run, transcribe_run
 from medstt.evaluate.score import score_items
@@ -104,15 +104,34 @@ def test_runs_that_cannot_be_compared_say_how_to_mend_it(first: Path, second: Pa
 
 
 def test_a_leaderboard_is_generated_in_order(first: Path, second: Path, tmp_path: Path) -> None:
-    runs = find_runs([tmp_path])
-    assert runs == [first, second]
-    board = render_leaderboard(runs)
-    assert board == render_leaderboard(list(reversed(runs)))
+    assert find_runs([tmp_path]) == [first, second]
+    documents = read_documents([tmp_path])
+    board = render_leaderboard(documents)
+    assert board == render_leaderboard(list(reversed(documents)))
     table = board[board.index("synthetic speech") :]
     assert table.index("first.jsonl") < table.index("second.jsonl")
     assert "not enough evidence (1/1)" in table
     with pytest.raises(DataError, match="no scored run"):
         render_leaderboard([])
+
+
+def test_records_of_runs_give_the_same_leaderboard_without_a_text(first: Path, second: Path, tmp_path: Path) -> None:
+    records = [record_run(run, tmp_path / "records") for run in (first, second)]
+    assert render_leaderboard(read_documents([tmp_path / "records"])) == render_leaderboard(
+        read_documents([first, second])
+    )
+    assert not any(word in record.read_text() for record in records for word in ("secret", "fever", str(tmp_path)))
+    assert record_run(first, tmp_path / "records") == records[0]
+    records[0].write_text("{}")
+    with pytest.raises(DataError, match="not the record of a run"):
+        read_documents([tmp_path / "records"])
+
+
+def test_the_published_leaderboard_is_what_the_records_say() -> None:
+    """After recording runs: `medstt leaderboard training/results/runs --out training/results/leaderboard.md`."""
+    results = Path(__file__).parents[2] / "training" / "results"
+    board = render_leaderboard(read_documents([results / "runs"]))
+    assert (results / "leaderboard.md").read_text(encoding="utf-8") == board
 
 
 def test_the_metrics_page_is_what_the_code_says() -> None:

@@ -58,8 +58,8 @@ def _children(process: int) -> list[int]:
 
 
 @contextmanager
-def running(engine: str, workers: int, replicas: int) -> Iterator[Running]:
-    """Start `medstt serve` with its own home on a free port; its model is the one configured here."""
+def running(engine: str, workers: int, replicas: int, model: str | None = None) -> Iterator[Running]:
+    """Start `medstt serve` with its own home on a free port; its model is the one configured here, or ``model``."""
     with tempfile.TemporaryDirectory(prefix="medstt-load-") as name:
         home = Path(name)
         environment = os.environ | {
@@ -70,6 +70,7 @@ def running(engine: str, workers: int, replicas: int) -> Iterator[Running]:
             "MEDSTT_REPLICAS": str(replicas),
             "MEDSTT_REQUESTS_PER_MINUTE": "1000000",
             "MEDSTT_LOG_LEVEL": "info",
+            **({"MEDSTT_MODEL": model} if model else {}),
         }
         with (home / "log").open("w+", encoding="utf-8") as log:
             command = [sys.executable, "-m", "medstt", "serve"]

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leaderboard": ("medstt.cli.leaderboard", "The table of systems by benchmark, from evaluated runs."),
     "models": ("medstt.cli.models", "List, inspect, verify, promote and roll back model versions."),
     "benchmark": ("medstt.cli.benchmark", "Measure speed and memory against other programs."),
+    "peers": ("medstt.cli.peers", "One model through other programs: the same words are expected."),
     "demo": ("medstt.cli.demo", "Transcribe the sample dictations and compare them with their references."),
 }
 

@@ -82,7 +82,7 @@ def evaluate(
     )  # fmt: skip
     opened = open_system(system, options)
     if manifest is not None:
-        tasks = [_manifest_task(manifest, split)]
+        tasks = [manifest_task(manifest, split)]
     else:
         tasks = [benchmark_task(name, settings.home, given_sets(sets or []), texts) for name in benchmark or []]
     failed = 0
@@ -102,7 +102,8 @@ class Task:
     about: dict[str, Any]
 
 
-def _manifest_task(path: Path, split: str | None) -> Task:
+def manifest_task(path: Path, split: str | None) -> Task:
+    """Return a manifest's utterances as a task; raises DataError."""
     from medstt.evaluate.item import read_items
     from medstt.manifest import digest_manifest
 

@@ -23,8 +23,27 @@ def _weights_digest(folder: Path, names: tuple[str, ...]) -> str | None:
     return next((digest_file(folder / name) for name in names if (folder / name).is_file()), None)
 
 
+class _Multilingual:
+    """A CTranslate2 model that says it knows several languages.
+
+    CTranslate2 tells by the size of the vocabulary (51,865 and more), and faster-whisper then leaves language and task
+    out of the prompt; a smaller vocabulary with language tokens is multilingual all the same.
+    """
+
+    is_multilingual = True
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
 class FasterWhisperSystem:
-    """faster-whisper on a CTranslate2 folder, int8, padded to 30 s as it does; no VAD, no text of earlier windows."""
+    """faster-whisper on a CTranslate2 folder, int8, padded to 30 s as it does; no VAD, no text of earlier windows.
+
+    Text without time tokens, as our own engine and transformers decode it; word times come from its alignment.
+    """
 
     def __init__(self, model: Any, folder: Path, options: SystemOptions) -> None:
         self._model = model
@@ -43,6 +62,8 @@ class FasterWhisperSystem:
         model = WhisperModel(
             str(folder), device="cpu", compute_type="int8", cpu_threads=options.threads, local_files_only=True
         )
+        if all(model.hf_tokenizer.token_to_id(name) is not None for name in ("<|en|>", "<|de|>", "<|transcribe|>")):
+            model.model = _Multilingual(model.model)
         return cls(model, folder, options)
 
     def describe(self) -> Mapping[str, Any]:
@@ -59,7 +80,7 @@ class FasterWhisperSystem:
         language = self._options.language or request.language
         segments, info = self._model.transcribe(
             audio.samples, language=None if language == "auto" else language, beam_size=self._options.beam,
-            word_timestamps=True, condition_on_previous_text=False, temperature=0.0,
+            word_timestamps=True, condition_on_previous_text=False, temperature=0.0, without_timestamps=True,
         )  # fmt: skip
         words = []
         texts = []

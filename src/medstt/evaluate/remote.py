@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from medstt.errors import DataError, ModelError, ModelUnavailable, OptionError
 from medstt.evaluate.clip import clip_file
@@ -37,14 +38,18 @@ class RemoteSystem:
         self, base: str, model: str, client: Any, options: SystemOptions, pause: Callable[[float], None] = time.sleep
     ) -> None:
         self._url = base.rstrip("/") + "/audio/transcriptions"
-        self._model = model
+        self._model, _, fields = model.partition("?")
+        self._fields = dict(parse_qsl(fields))
         self._client = client
         self._options = options
         self._pause = pause
 
     @classmethod
     def open(cls, name: str, options: SystemOptions, pause: Callable[[float], None] = time.sleep) -> RemoteSystem:
-        """Open ``http://HOST/v1#MODEL``; raises OptionError without a model, ModelUnavailable without httpx."""
+        """Open ``http://HOST/v1#MODEL``; raises OptionError without a model, ModelUnavailable without httpx.
+
+        ``#MODEL?name=value&...`` sends further fields: our own server answers as heard with ``?format=verbatim``.
+        """
         base, _, model = name.partition("#")
         if not model:
             raise OptionError(f"{name!r} names no model", "Write it after a #, as in http://host:8000/v1#whisper-1")
@@ -58,7 +63,8 @@ class RemoteSystem:
     def describe(self) -> Mapping[str, Any]:
         """Return the address and the model's name; a remote model has no digest."""
         address = self._url.removesuffix("/audio/transcriptions")
-        return {"kind": "openai", "name": self._model, "url": address, "language": self._options.language or "given"}
+        about = {"kind": "openai", "name": self._model, "url": address, "language": self._options.language or "given"}
+        return about | ({"fields": self._fields} if self._fields else {})
 
     def transcribe(self, request: Request) -> Reply:
         """Send one clip; raises ModelError after the last attempt, at once if the server refuses the request."""
@@ -80,6 +86,7 @@ class RemoteSystem:
         fields = {
             "model": self._model, "response_format": "verbose_json", "temperature": "0",
             "timestamp_granularities[]": "word", **({} if language == "auto" else {"language": language}),
+            **self._fields,
         }  # fmt: skip
         with clip_file(request) as path:
             try:
