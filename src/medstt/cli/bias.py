@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from medstt.engine.bias import BiasOptions
     from medstt.evaluate.item import Item
     from medstt.evaluate.listening import Progress
     from medstt.vocab import Lexicon
@@ -70,40 +73,72 @@ def tune(
 @app.command()
 def measure(
     model: ModelOption,
-    out: Annotated[Path, typer.Option("--out", help="Folder for result.json, such as training/results/biasing.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the report, such as training/results/biasing.")],
     manifest: ManifestOption = None,
     sizes: Annotated[str, typer.Option("--terms", help="Sizes of lists, with commas.")] = "0,100,1000,10000,50000",
     beam: BeamOption = 1,
-    sample: SampleOption = None,
+    per_group: Annotated[
+        int | None, typer.Option("--per-group", min=1, help="Only so many utterances of each group and language.")
+    ] = None,
+    stock: Annotated[str, typer.Option("--stock", help="Stock shape whose speed is measured too; none: no.")] = "tiny",
 ) -> None:
-    """Measure drugs missed and false alarms with lists of several sizes, on the same speech in turns."""
+    """Measure names missed beside false alarms with lists of several sizes, on the same speech in turns.
+
+    Writes result.json and report.md. Without --manifest the speech is made first, by voices that no training heard.
+    """
+    from medstt.benchmark.names import measure_stock
+    from medstt.disk import write_atomically
     from medstt.engine.bias import tuned_options
+    from medstt.evaluate.environment import describe_environment
     from medstt.evaluate.item import digest_items
-    from medstt.evaluate.listening import Arm, compare_arms, make_lists, outcome_rows, outcome_text
+    from medstt.evaluate.listening import Arm, compare_arms, make_lists, outcome_rows
+    from medstt.evaluate.listening_report import report_text, table_text
     from medstt.service import load_model, open_names, read_settings
 
     settings = read_settings()
+    wanted = _sizes(sizes)
     engine = load_model(settings, model)
     options = replace(tuned_options(engine), builtin=1.0)
-    items = _items(manifest, sample)
-    arms = [Arm(f"{size} terms", make_lists(items, size), options) for size in _sizes(sizes)]
+    items = _items(manifest, None, per_group)
+    arms = [Arm(f"{size} terms", make_lists(items, size), options) for size in wanted]
     outcomes = compare_arms(engine, items, arms, open_names(settings), beam=beam, progress=_progress("measuring"))
+    costs = measure_stock(stock, wanted) if stock != "none" else []
     about: dict[str, Any] = {
         "model": engine.ref.name, "digest": engine.ref.digest, "items": digest_items(items), "count": len(items),
-        "beam": beam, "options": options.encode(),
+        "beam": beam, "options": options.encode(), "environment": describe_environment(),
     }  # fmt: skip
-    _write(out, {**about, "lists": outcome_rows(outcomes)})
-    print(outcome_text(outcomes))
+    rows = [{"terms": one.terms, "cpu_s": round(one.cpu_s, 4)} for one in costs]
+    _write(out, {**about, "lists": outcome_rows(outcomes), "stock": {"shape": stock, "costs": rows}})
+    write_atomically(out / "report.md", report_text(
+        f"Listening for names: {engine.ref.name}", _about(about, options), outcomes,
+        f"Random weights of the shape `{stock}` at 30 s, one thread: speed, not accuracy.", costs,
+    ))  # fmt: skip
+    print(table_text(outcomes))
 
 
-def _items(manifest: Path | None, sample: int | None) -> list[Item]:
+def _about(about: Mapping[str, Any], options: BiasOptions) -> dict[str, str]:
+    """Return what a reader of the report must know, without paths."""
+    from datetime import UTC, datetime
+
+    machine = about["environment"]
+    return {
+        "model": f"{about['model']} `{about['digest'][:12]}`, beam {about['beam']}",
+        "speech": f"{about['count']} synthesised utterances by voices that no training heard, `{about['items'][:12]}`",
+        "values": ", ".join(f"{key} {value:g}" for key, value in options.encode().items()),
+        "machine": f"{machine['processor']}, one thread, medstt {machine.get('commit', machine.get('medstt', ''))}",
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+
+
+def _items(manifest: Path | None, sample: int | None, per_group: int | None = None) -> list[Item]:
     from medstt.cli.evaluate import benchmark_task
     from medstt.evaluate.item import read_items, sample_items
-    from medstt.evaluate.listening import group_items
+    from medstt.evaluate.listening import group_items, sample_groups
     from medstt.service import read_settings
 
     items = read_items(manifest) if manifest else benchmark_task("biasing", read_settings().home, {}, None).items
-    return group_items(sample_items(items, sample) if sample else items)
+    grouped = group_items(sample_items(items, sample) if sample else items)
+    return sample_groups(grouped, per_group) if per_group else grouped
 
 
 def _sizes(text: str) -> list[int]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medstt.engine.checkpoint import Checkpoint
+from medstt.engine.letter import Letters
 from medstt.feature import Features
 
 Array = npt.NDArray[np.float32]
@@ -34,6 +35,10 @@ class Backend(Protocol):
 
     def encode(self, features: Sequence[Features]) -> Memory:
         """Encode clips of any lengths, features (n_mels, frames) each, into one batch of items."""
+        ...
+
+    def letters(self, memory: Memory) -> Sequence[Letters]:
+        """Return what each clip sounds like by letters; nothing for a model without a head for them."""
         ...
 
     def select(self, memory: Memory, items: Sequence[int]) -> Memory:

@@ -17,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from safetensors import safe_open
 
+from medstt.engine.letter import CHARACTERS, HEAD
 from medstt.errors import CorruptModel, ModelError, UnknownModel
 from medstt.values import LANGUAGES
 
 AudioContext = Literal["dynamic", "full"]
 Array = npt.NDArray[np.float32]
 
-_DIGESTED = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", "card.json")
+DECODER_WEIGHT = 0.4  # of models with a head that hears letters
+_DIGESTED = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", "card.json", HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,30 @@ class Checkpoint:
             return tuple((int(layer), int(head)) for layer, head in chosen)
         layers, heads = self.shape.decoder_layers, self.shape.decoder_heads
         return tuple((layer, head) for layer in range(layers // 2, layers) for head in range(heads))
+
+    @property
+    def decoder_weight(self) -> float:
+        """What a nat of the decoder counts beside one of the letters in a joint search; 0 where it decodes alone."""
+        weight = self.card.get("decoder_weight", DECODER_WEIGHT)
+        if not isinstance(weight, int | float) or not 0 <= weight <= 10:
+            raise CorruptModel(f"{self.folder / 'card.json'}: decoder_weight {weight!r}", "Give a number of 0 to 10")
+        return float(weight) if self.letter_head is not None else 0.0
+
+    @property
+    def letter_head(self) -> tuple[Array, Array] | None:
+        """Weight (characters, width) and bias of the head that hears letters, None for a model without one."""
+        path = self.folder / HEAD
+        if not path.is_file():
+            return None
+        try:
+            with safe_open(path, framework="np") as tensors:
+                weight, bias = (
+                    np.asarray(tensors.get_tensor(f"project.{part}"), np.float32) for part in ("weight", "bias")
+                )
+        except Exception as error:  # safetensors raises a class of its own for each kind of damage
+            raise CorruptModel(f"{path}: cannot be read ({error})", "Copy the file again, or delete it") from error
+        fits = weight.shape == (len(CHARACTERS), self.shape.d_model) and bias.shape == (len(CHARACTERS),)
+        return (weight, bias) if fits else None
 
     def tensor(self, name: str) -> Array:
         """Read one tensor as float32 by its Hugging Face name (``model.`` may be left out in the file)."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from medstt.engine.letter import Letters
 from medstt.engine.protocol import Capabilities, Clip, DecodeOptions
 from medstt.values import LANGUAGES, Alternative, Hypothesis, ModelRef, Samples, Segment, Word
 
@@ -65,6 +66,10 @@ class FakeEngine:
         """Return a high score for the text it would say and low ones for others."""
         said = self._text(clip)
         return [_LOGPROB if text == said else -5.0 for text in texts]
+
+    def letters(self, clip: Clip) -> Letters | None:
+        """Return nothing: it hears no letters."""
+        return None
 
     def _text(self, clip: Clip) -> str:
         if len(clip.samples) == 0 or np.abs(clip.samples).max() < _SILENCE:

@@ -113,7 +113,8 @@ def build_encoder(checkpoint: Checkpoint, data: BinaryIO, location: str, precisi
     """Build the encoder graph; weights above a page go to ``data``, named ``location`` in the model.
 
     Input ``features`` (1, n_mels, frames), frames even; outputs ``cross_k_i``, ``cross_v_i`` of shape
-    (1, heads, frames / 2, head size) for each decoder layer i.
+    (1, heads, frames / 2, head size) for each decoder layer i, and ``letters`` (1, frames / 2, characters) where the
+    model has a head for them.
     """
     shape, tensor = checkpoint.shape, checkpoint.tensor
     w = _Writer(data, location, precision)
@@ -141,6 +142,11 @@ def build_encoder(checkpoint: Checkpoint, data: BinaryIO, location: str, precisi
         following = "model.encoder.layer_norm" if last else f"{norms[i + 1]}.self_attn_layer_norm"
         x, hidden = _sum_norm(w, checkpoint, x, hidden, following)
     outputs = _cross_states(w, checkpoint, x)
+    if checkpoint.letter_head is not None:
+        head, offset = checkpoint.letter_head
+        (y,) = w.add("MatMul", [x, w.constant(head.T)])
+        (y,) = w.add("Add", [y, w.constant(offset)])
+        outputs += w.add("LogSoftmax", [y], ["letters"], axis=-1)
     features = helper.make_tensor_value_info("features", _FLOAT, [1, shape.n_mels, "frames"])
     return w.model("encoder", [features], outputs)
 

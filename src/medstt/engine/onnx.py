@@ -18,21 +18,24 @@ import onnxruntime as ort
 
 from medstt.engine.backend import Array, Precision, Tokens
 from medstt.engine.checkpoint import Checkpoint
+from medstt.engine.letter import Letters
 from medstt.errors import CorruptModel, ResourceError
 from medstt.feature import Features
 
-CONVERTER_VERSION = "2"  # part of the cache key: raise it whenever a graph or the quantisation changes
+CONVERTER_VERSION = "3"  # part of the cache key: raise it whenever a graph or the quantisation changes
 
+LETTERS = "letters"  # the encoder's output of that name, where a model has it
 _ERROR_ONLY = 3  # onnxruntime's log level
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxMemory:
-    """Encoded clips: cross-attention states by input name, and which positions are real."""
+    """Encoded clips: cross-attention states by input name, which positions are real, what was heard by letters."""
 
     cross: dict[str, ort.OrtValue]
     mask: ort.OrtValue
     lengths: tuple[int, ...]
+    letters: tuple[Letters, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,14 @@ class OnnxBackend:
             for clip in features
         ]
         lengths = tuple(states[0].shape()[2] for states in each)
-        if len(each) == 1:
-            cross = dict(zip(self._encoded, each[0], strict=True))
-        else:
-            columns = zip(*each, strict=True)
-            cross = {name: _value(_pad(column)) for name, column in zip(self._encoded, columns, strict=True)}
-        return OnnxMemory(cross, _value(_mask(lengths)), lengths)
+        columns = dict(zip(self._encoded, zip(*each, strict=True), strict=True))
+        letters = tuple(value.numpy()[0] for value in columns.pop(LETTERS, ()))
+        cross = {name: column[0] if len(each) == 1 else _value(_pad(column)) for name, column in columns.items()}
+        return OnnxMemory(cross, _value(_mask(lengths)), lengths, letters)
+
+    def letters(self, memory: OnnxMemory) -> tuple[Letters, ...]:
+        """Return what each clip sounds like by letters; empty for a model without a head for them."""
+        return memory.letters
 
     def select(self, memory: OnnxMemory, items: Sequence[int]) -> OnnxMemory:
         """Keep these items, in this order."""
@@ -87,7 +92,8 @@ class OnnxBackend:
         cross = {
             name: _value(value.numpy()[list(items), :, : max(lengths)].copy()) for name, value in memory.cross.items()
         }
-        return OnnxMemory(cross, _value(_mask(lengths)), lengths)
+        letters = tuple(memory.letters[item] for item in items) if memory.letters else ()
+        return OnnxMemory(cross, _value(_mask(lengths)), lengths, letters)
 
     def begin(self, memory: OnnxMemory, beams: int) -> OnnxCache:
         """Return an empty cache of ``items * beams`` rows."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from medstt.engine.letter import Letters
     from medstt.engine.protocol import Capabilities, Clip, DecodeOptions, Engine
     from medstt.values import Hypothesis, ModelRef
 
@@ -73,6 +74,10 @@ class EnginePool:
         """Return the mean log-probability per token of each text for the clip."""
         with self._replica() as engine:
             return engine.score(clip, texts, language)
+
+    def letters(self, clip: Clip) -> Letters | None:
+        """Return what a clip sounds like by letters; replicas of one engine share what they heard."""
+        return self._first.letters(clip)
 
     def close(self) -> None:
         """Stop the pool's threads once their work is done."""

@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from medstt.engine.letter import Letters
 from medstt.values import Hypothesis, ModelRef, Samples, Segment
 
 
@@ -19,9 +20,9 @@ from medstt.values import Hypothesis, ModelRef, Samples, Segment
 class Bonus:
     """What a bias adds to the log-probabilities of the next token (nats): ``values`` for ``tokens``, else ``rest``.
 
-    ``tokens`` (n,) are distinct; no value is below ``rest``. A negative ``rest`` takes back what an abandoned phrase
-    was given. ``base`` (vocabulary,), if there is one, comes on top of ``rest``, not of ``values``: what may begin a
-    phrase at any place.
+    ``tokens`` (n,) are distinct and in order; no value is below ``rest``. A negative ``rest`` takes back what an
+    abandoned phrase was given. ``base`` (vocabulary,), if there is one, comes on top of ``rest``, not of ``values``:
+    what may begin a phrase at any place.
     """
 
     tokens: npt.NDArray[np.integer[Any]]
@@ -92,6 +93,7 @@ class Capabilities:
     languages: tuple[str, ...]
     audio_context: str
     warning: str = ""  # what the model's card says against using it; comes with every transcript
+    letters: bool = False
 
 
 @runtime_checkable
@@ -120,5 +122,12 @@ class Engine(Protocol):
         """Return the mean log-probability per token of each text for the clip (forced decoding).
 
         Raises ModelUnavailable where ``capabilities.score`` is False.
+        """
+        ...
+
+    def letters(self, clip: Clip) -> Letters | None:
+        """Return log-probabilities of characters (positions, characters), None where ``capabilities.letters`` is False.
+
+        Cheap for a clip that was decoded just before.
         """
         ...

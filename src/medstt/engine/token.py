@@ -92,6 +92,11 @@ class TokenTable:
         """Tell whether the model may ever write all of these tokens."""
         return all(token < self.size and self._sayable[token] for token in tokens)
 
+    def texts(self) -> list[str]:
+        """Return what each token stands for, spaces included; empty for special tokens and parts of characters."""
+        found = self._tokenizer.decode_batch([[number] for number in range(self.size)], skip_special_tokens=False)
+        return ["" if number in self._special or "\ufffd" in text else text for number, text in enumerate(found)]
+
     @cached_property
     def _sayable(self) -> list[bool]:
         return [value == 0 for value in self.suppress.tolist()]

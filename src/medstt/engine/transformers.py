@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from medstt.engine.backend import Array, Tokens
 from medstt.engine.checkpoint import Checkpoint
+from medstt.engine.letter import Letters
 from medstt.errors import CorruptModel, ModelUnavailable
 from medstt.feature import Features
 
@@ -67,6 +68,16 @@ class TransformersBackend:
                     x = layer(x, None)
                 states.append(encoder.layer_norm(x))
         return ReferenceMemory(tuple(states))
+
+    def letters(self, memory: ReferenceMemory) -> list[Letters]:
+        """Return what each clip sounds like by letters; nothing for a model without a head for them."""
+        import torch
+
+        head = self._checkpoint.letter_head
+        if head is None:
+            return []
+        weight, bias = (torch.from_numpy(part) for part in head)
+        return [(states[0] @ weight.T + bias).log_softmax(-1).numpy() for states in memory.states]
 
     def select(self, memory: ReferenceMemory, items: Sequence[int]) -> ReferenceMemory:
         """Keep these items, in this order."""

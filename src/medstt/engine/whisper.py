@@ -15,6 +15,8 @@ from medstt.engine.align import POSITION_MS, token_starts
 from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
 from medstt.engine.checkpoint import Checkpoint
 from medstt.engine.guard import is_repetitive, is_silence, loop_start, token_limit
+from medstt.engine.joint import JointSearch, Spellings
+from medstt.engine.letter import Letters, RecentLetters
 from medstt.engine.protocol import Bias, Capabilities, Clip, DecodeOptions
 from medstt.engine.search import Candidate, Rules, search
 from medstt.engine.token import TokenTable
@@ -41,17 +43,21 @@ class _Opened:
 class WhisperEngine:
     """The Engine protocol over one backend. Thread-safe: one call runs at a time."""
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(self, backend: Backend, name: str, heard: RecentLetters | None = None) -> None:
         self._backend = backend
+        self._heard = heard or RecentLetters()
         self._checkpoint = backend.checkpoint
         self._tokens = TokenTable(self._checkpoint)
         self._ref = ModelRef(name, self._checkpoint.digest)
         self._rules = Rules(self._tokens.end, self._tokens.suppress_first, self._tokens.suppress)
+        self._has_letters = self._checkpoint.letter_head is not None
+        weight = self._checkpoint.decoder_weight
+        self._joint = JointSearch(backend, Spellings(self._tokens), self._rules, weight) if weight else None
         self._lock = threading.Lock()
 
     def replicate(self) -> WhisperEngine:
         """Return an engine over the same weights that runs beside this one, for an EnginePool."""
-        return WhisperEngine(self._backend.replicate(), self._ref.name)
+        return WhisperEngine(self._backend.replicate(), self._ref.name, self._heard)
 
     @property
     def ref(self) -> ModelRef:
@@ -74,7 +80,8 @@ class WhisperEngine:
         languages = tuple(self._tokens.languages) or ("en",)
         card = self._checkpoint.card
         warning = str(card.get("warning", ""))
-        return Capabilities(True, True, True, True, languages, self._checkpoint.audio_context, warning)
+        letters = self._has_letters
+        return Capabilities(True, True, True, True, languages, self._checkpoint.audio_context, warning, letters)
 
     def detect(self, clip: Clip) -> Mapping[str, float]:
         """Return the probability of each of the model's languages for one clip (sums to 1)."""
@@ -107,6 +114,18 @@ class WhisperEngine:
                 for value in self._forced(memory, texts[first : first + _SCORED_TOGETHER], language)
             ]
 
+    def letters(self, clip: Clip) -> Letters | None:
+        """Return what a clip sounds like by letters, kept from decoding it; None without a head for them."""
+        if not self._has_letters:
+            return None
+        found = self._heard.get(clip.samples)
+        if found is None:
+            self._check([clip], DecodeOptions())
+            with self._lock:
+                (whole,) = self._backend.letters(self._backend.encode([self._features(clip, None)]))
+            found = _spoken(whole, clip)
+        return found
+
     def _check(self, clips: Sequence[Clip], options: DecodeOptions) -> None:
         longest = self._checkpoint.shape.source_positions * POSITION
         if options.language is not None:
@@ -130,6 +149,8 @@ class WhisperEngine:
     def _open(self, clips: Sequence[Clip], audio_context: str | None) -> _Opened:
         """Encode clips and feed <|startoftranscript|>: its prediction gives the languages and no speech."""
         memory = self._backend.encode([self._features(clip, audio_context) for clip in clips])
+        for clip, letters in zip(clips, self._backend.letters(memory), strict=False):  # none without a head for them
+            self._heard.put(clip.samples, _spoken(letters, clip))
         first = np.full((len(clips), 1), self._tokens.start, np.int64)
         logprobs, cache = self._backend.step(memory, self._backend.begin(memory, 1), first, [0], self._tokens.nothing)
         rows = logprobs[:, 0]
@@ -151,18 +172,36 @@ class WhisperEngine:
         room = self._checkpoint.shape.target_positions - prompts.shape[1] - 2
         limits = [token_limit(_duration_ms(clip), min(options.max_tokens, room)) for clip in clips]
         biases: list[Bias | None] = [clip.bias for clip in clips]
-        readings = search(
-            self._backend, opened.memory, opened.cache, prompts, self._rules, beams=beams, limits=limits, biases=biases
-        )
-        for index, candidates in enumerate(readings):
-            if beams < _RETRY_BEAMS and self._is_suspect(candidates[0]):
-                readings[index] = self._retry(opened, index, prompts, limits[index], biases[index]) + candidates
+        if self._joint is not None:
+            readings = [
+                self._search_jointly(self._joint, opened, clip, index, prompts, limits[index])
+                for index, clip in enumerate(clips)
+            ]
+        else:
+            readings = search(
+                self._backend, opened.memory, opened.cache, prompts, self._rules,
+                beams=beams, limits=limits, biases=biases,
+            )  # fmt: skip
+            for index, candidates in enumerate(readings):
+                if beams < _RETRY_BEAMS and self._is_suspect(candidates[0]):
+                    readings[index] = self._retry(opened, index, prompts, limits[index], biases[index]) + candidates
         kept = [self._guarded(found, silent) for found, silent in zip(readings, opened.no_speech, strict=True)]
         words = self._words(clips, opened, prompts, [tokens for tokens, _, _ in kept], options.word_times)
         return [
             self._hypothesis(clip, language, silent, readings[index], kept[index], words[index], options.nbest)
             for index, (clip, language, silent) in enumerate(zip(clips, languages, opened.no_speech, strict=True))
         ]
+
+    def _search_jointly(
+        self, joint: JointSearch, opened: _Opened, clip: Clip, index: int, prompts: Tokens, limit: int
+    ) -> list[Candidate]:
+        """Search one clip of a batch with the decoder and the letters that were heard."""
+        letters = self._heard.get(clip.samples)
+        assert letters is not None  # put there when the batch was opened
+        alone = len(opened.languages) == 1
+        memory = opened.memory if alone else self._backend.select(opened.memory, [index])
+        cache = opened.cache if alone else self._backend.reorder(opened.cache, np.array([index]))
+        return joint.run(memory, cache, prompts[index : index + 1], letters, limit, clip.bias)
 
     def _is_suspect(self, candidate: Candidate) -> bool:
         return candidate.ending != "end" or is_repetitive(self._tokens.decode(candidate.tokens))
@@ -261,6 +300,11 @@ class WhisperEngine:
             wanted = np.array([*tokens, self._tokens.end])
             totals.append(float(logprobs[row, np.arange(len(wanted)), wanted].mean()))
         return totals
+
+
+def _spoken(letters: Letters, clip: Clip) -> Letters:
+    """Leave out what is padding."""
+    return letters[: -(-len(clip.samples) // POSITION)]
 
 
 def _duration_ms(clip: Clip) -> int:

@@ -22,9 +22,12 @@ from medstt.vocab import Lexicon
 BOOSTS = (0.25, 0.5, 1.0, 1.5, 2.0)
 ENTRIES = (0.0, 0.25)
 REPLACES = (-2.0, 0.0, 2.0, 4.0)
+LETTERS = (1.0, 2.0)  # for models with a head that hears letters
 MOST_WER_LOSS = 0.003  # of speech without a drug
 MOST_SPURIOUS = 0.003  # more terms that nobody said, of all words
 NOTHING = "none"
+NEVER = -20.0  # nats: no name replaces anything
+_NO_SECOND_LOOK = {"replace": NEVER, "doubt": 0.0, "keep": 0.0, "letters": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +58,18 @@ def tune_bias(
     groups = {item.utterance.tags.get("names") for item in items}
     if "no drug" not in groups or not groups - {"no drug"}:
         raise DataError("tuning needs speech with drugs and speech without", "Add the part that is missing")
-    first = [BiasOptions(boost=boost, entry=entry, builtin=1.0, replace=-20.0) for boost in BOOSTS for entry in ENTRIES]
+    first = [
+        BiasOptions(boost=boost, entry=entry, builtin=1.0, **_NO_SECOND_LOOK) for boost in BOOSTS for entry in ENTRIES
+    ]
     without, tried = _try(engine, items, lexicons, lists, first, beam, progress)
     best = choose(without, tried)
-    base = best or BiasOptions()
-    second = [replace(base, replace=value) for value in REPLACES]
+    plain = BiasOptions()
+    base = replace(best, doubt=plain.doubt, keep=plain.keep) if best else plain
+    weights = LETTERS if engine.capabilities.letters else (0.0,)
+    second = [replace(base, replace=value, letters=weight) for weight in weights for value in REPLACES]
     without, more = _try(engine, items, lexicons, lists, second, beam, progress)
     final = choose(without, [*([] if best is None else [one for one in tried if one[0] == best]), *more])
-    chosen = final or BiasOptions(replace=-20.0)
+    chosen = final or BiasOptions(replace=NEVER)
     return Tuned(chosen, (*tried, *more), without, final is not None)
 
 
@@ -93,7 +100,7 @@ def _try(
     progress: Progress,
 ) -> tuple[Outcome, list[tuple[BiasOptions, Outcome]]]:
     arms = [Arm(NOTHING, None), *(Arm(str(number), lexicons, one) for number, one in enumerate(options))]
-    without, *rest = compare_arms(engine, items, arms, lists, beam=beam, progress=progress)
+    without, *rest = compare_arms(engine, items, arms, lists, beam=beam, draws=0, progress=progress)
     return without, list(zip(options, rest, strict=True))
 
 

@@ -18,7 +18,7 @@ DIGESTS = "digests.json"
 CARD = "card.json"
 NOT_DIGESTED = frozenset({DIGESTS, CARD})
 DECODING = "card.json#decoding"
-DECODING_KEYS = ("alignment_heads", "audio_context", "languages")
+DECODING_KEYS = ("alignment_heads", "audio_context", "decoder_weight", "languages")
 
 
 def digest_file(path: Path) -> str:

@@ -1,6 +1,7 @@
 """The second look at names: a doubtful word, or one with a look-alike, is weighed against names of like sound.
 
-The model itself scores each reading over the same audio. Knows nothing of recordings or of written documents.
+The model itself scores each reading over the same audio: its decoder, and where it has a head for letters that too.
+Knows nothing of recordings or of written documents.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medstt.engine.bias.option import BiasOptions
+from medstt.engine.bias.sound import SoundIndex, piece_heard
+from medstt.engine.letter import Letters, read_letters, score_letters
 from medstt.engine.protocol import Clip, Engine
 from medstt.values import Alternative, Choice, Hypothesis, Reading, Reason, Segment, Word
 from medstt.vocab import Lexicon
@@ -21,6 +24,8 @@ _LETTERS = 5  # shorter words sound like too many names
 _CLOSE = 65.0  # of a lexicon's match, 0-100
 _NEAR_NAMES = 3
 _READINGS = 8  # scored for one place, what was heard counted
+_BY_LETTERS = 12  # names of one place whose letters are compared with what was heard
+_DECODER = 6.0  # nats by which the decoder may outweigh the letters; names beyond are not scored by it
 _PLACES = 4  # in one clip
 _MOST_DOUBTFUL = 0.5  # of a clip's words; where more are in doubt, it is not a name that went wrong
 _LONGEST = 3  # words that may be one name
@@ -35,6 +40,7 @@ class _Place:
     names: tuple[str, ...]
     twins: frozenset[str]
     known: bool
+    likeness: float = 1.0  # of the nearest name, 0-1
 
 
 class NameCheck:
@@ -47,6 +53,7 @@ class NameCheck:
         self._options = options
         self._count = count
         self._ordinary = ordinary
+        self._sounds = SoundIndex(lexicon)
 
     @property
     def digest(self) -> str:
@@ -60,12 +67,14 @@ class NameCheck:
         """
         if not engine.capabilities.score or not hypothesis.words:
             return hypothesis
-        places = list(self._places(hypothesis))[:_PLACES]
+        letters = engine.letters(clip) if engine.capabilities.letters and self._options.letters > 0 else None
+        places = self._places(hypothesis, letters)
         for place in reversed(places):  # from the end, so that earlier words keep their numbers
-            hypothesis = self._weigh(engine, clip, hypothesis, place)
+            hypothesis = self._weigh(engine, clip, hypothesis, place, letters)
         return hypothesis
 
-    def _places(self, hypothesis: Hypothesis) -> Iterator[_Place]:
+    def _places(self, hypothesis: Hypothesis, letters: Letters | None) -> list[_Place]:
+        """Return the places worth a second look, the most likely ones, in order."""
         words = [word.text.strip(_MARKS) for word in hypothesis.words]
         mentions = self._lexicon.spot(words)
         taken = {index for mention in mentions for index in range(mention.start, mention.end)}
@@ -76,18 +85,54 @@ class NameCheck:
             twins = [twin.term.text for twin in self._lexicon.twins(mention.text) if twin.checked]
             if twins:
                 found.append(_Place(mention.start, mention.end, tuple(twins), frozenset(twins), True))
+        if letters is None:
+            found += self._by_spelling(hypothesis, words, taken)
+        else:
+            found += self._by_letters(hypothesis, words, taken, letters)
+        likely = sorted(found, key=lambda place: place.likeness, reverse=True)[:_PLACES]
+        return sorted(likely, key=lambda place: place.first)
+
+    def _by_spelling(self, hypothesis: Hypothesis, words: Sequence[str], taken: set[int]) -> Iterator[_Place]:
+        """Yield doubtful words that are written like a name."""
         doubtful = [
             index
             for index, word in enumerate(hypothesis.words)
             if index not in taken and word.confidence < self._options.doubt and words[index].isalpha()
         ]
         if len(doubtful) > _MOST_DOUBTFUL * len(words):
-            doubtful = []
+            return
         for first, last in _runs(doubtful)[:_PLACES]:
             place = self._sounding(words, first, last, hypothesis.language)
             if place is not None:
-                found.append(place)
-        yield from sorted(found, key=lambda place: place.first)
+                yield place
+
+    def _by_letters(
+        self, hypothesis: Hypothesis, words: Sequence[str], taken: set[int], letters: Letters
+    ) -> Iterator[_Place]:
+        """Yield words, doubtful or not of everyday use, in whose place letters like those of a name were heard."""
+        suspect = [
+            index
+            for index, word in enumerate(hypothesis.words)
+            if index not in taken
+            and words[index].isalpha()
+            and (word.confidence < self._options.doubt or not self._ordinary(words[index]))
+        ]
+        heard = read_letters(letters) if suspect else ""
+        for first, last in _runs(suspect):
+            longest = max(range(first, last), key=lambda index: len(words[index]))
+            best: _Place | None = None
+            for start, end in dict.fromkeys([(first, last), (longest, longest + 1)]):
+                piece = piece_heard(words, start, end, heard)
+                if len(piece) < _LETTERS or (end - start == 1 and self._ordinary(words[start])):
+                    continue
+                near = self._sounds.near(piece, hypothesis.language, _BY_LETTERS)
+                if near and (best is None or near[0][1] > best.likeness):
+                    names = [name for name, _ in near]
+                    twins = [twin.term.text for name in names[:1] for twin in self._lexicon.twins(name) if twin.checked]
+                    chosen = tuple(dict.fromkeys([*names, *twins]))
+                    best = _Place(start, end, chosen, frozenset(twins), False, near[0][1])
+            if best is not None:
+                yield best
 
     def _sounding(self, words: Sequence[str], first: int, last: int, language: str) -> _Place | None:
         """Return the names that a run of doubtful words sounds like, of the run whole or of its longest word."""
@@ -106,18 +151,28 @@ class NameCheck:
                 return _Place(start, end, tuple(dict.fromkeys([*names, *twins])), frozenset(twins), False)
         return None
 
-    def _weigh(self, engine: Engine, clip: Clip, hypothesis: Hypothesis, place: _Place) -> Hypothesis:
+    def _weigh(
+        self, engine: Engine, clip: Clip, hypothesis: Hypothesis, place: _Place, letters: Letters | None
+    ) -> Hypothesis:
         heard = " ".join(word.text for word in hypothesis.words[place.first : place.last])
         plain = heard.strip(_MARKS)
         names = [plain]
         names += [name for name in (_cased(name, plain) for name in place.names) if name.lower() != plain.lower()]
-        names = list(dict.fromkeys(names))[:_READINGS]
-        if len(names) == 1:
-            return hypothesis
+        names = list(dict.fromkeys(names))
         marks = heard[len(heard.rstrip(_MARKS)) :]
         texts = [_text_with(hypothesis, place, name + marks) for name in names]
+        sounds = self._sound(letters, texts)
+        order = sorted(range(1, len(names)), key=lambda number: sounds[number], reverse=True)
+        least = sounds[0] - self._options.keep - _DECODER
+        kept = [0, *(number for number in order if letters is None or sounds[number] >= least)][:_READINGS]
+        if len(kept) == 1:
+            return hypothesis
+        names, texts = [names[number] for number in kept], [texts[number] for number in kept]
+        sounds = [sounds[number] for number in kept]
         means = engine.score(clip, texts, hypothesis.language)
-        totals = [mean * (self._count(text) + 1) for mean, text in zip(means, texts, strict=True)]
+        totals = [
+            mean * (self._count(text) + 1) + sound for mean, text, sound in zip(means, texts, sounds, strict=True)
+        ]
         order = sorted(range(1, len(names)), key=lambda index: totals[index], reverse=True)
         near = [index for index in order if totals[index] >= totals[0] - self._options.keep]
         if not near:
@@ -139,6 +194,15 @@ class NameCheck:
             alternatives=(*changed.alternatives, *others),
             choices=(choice, *later),
         )
+
+    def _sound(self, letters: Letters | None, texts: Sequence[str]) -> list[float]:
+        """Return how well the letters that were heard fit each text, in nats as weighed; 0 where it cannot be told."""
+        if letters is None:
+            return [0.0] * len(texts)
+        found = score_letters(letters, texts)
+        if not math.isfinite(found[0]):
+            return [0.0] * len(texts)
+        return [self._options.letters * sound for sound in found]
 
     def _choose(self, names: Sequence[str], totals: Sequence[float], near: Sequence[int], place: _Place) -> int:
         """Return which reading is to stand: 0, what was heard, unless that is no word and one name is better."""

@@ -27,7 +27,8 @@ class BiasOptions:
 
     A word heard with a probability below ``doubt`` is compared with names of like sound. A name replaces what is no
     word of the lexicon if it is at most ``replace`` nats less likely for the same audio (negative: it must be more
-    likely); a reading at most ``keep`` nats less likely is kept as an alternative and flagged.
+    likely); a reading at most ``keep`` nats less likely is kept as an alternative and flagged. Where a model has a head
+    that hears letters, a nat of it counts ``letters`` times as much as one of the decoder; 0 leaves it unasked.
     """
 
     boost: float = 0.5
@@ -39,6 +40,7 @@ class BiasOptions:
     doubt: float = 0.5
     replace: float = 0.0
     keep: float = 4.0
+    letters: float = 2.5
 
     def weigh(self, layer: str) -> float:
         """Return the factor of a layer."""
