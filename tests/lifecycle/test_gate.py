@@ -14,6 +14,7 @@ from medstt.evaluate.run import create_run, transcribe_run
 from medstt.evaluate.score import score_items
 from medstt.evaluate.summary import read_summary, summarise, write_summary
 from medstt.lifecycle.gate import Decision, Evidence, Gate, Rule, decide, read_gate
+from medstt.metrics.critical import KINDS
 from medstt.values import Utterance
 
 GATE = Gate(
@@ -130,9 +131,10 @@ def test_the_shipped_gate_is_read_and_a_wrong_one_named(tmp_path: Path) -> None:
     gate, identity = read_gate(shipped)
     folder = shipped.parent / "benchmarks"
     assert all((folder / f"{name}.toml").is_file() for name in gate.benchmarks)
-    assert identity.startswith("1:")
-    assert gate.is_optional("general")
-    assert not gate.is_optional("critical")
+    assert identity.startswith("2:")
+    assert not any(gate.is_optional(name) for name in gate.benchmarks)
+    given = {rule.rate for rule in gate.rules}
+    assert given >= {f"critical_{kind}" for kind in KINDS} | {"wer_content", "drug_miss", "twin_swap", "invented"}
     wrong = tmp_path / "gate.toml"
     wrong.write_text(shipped.read_text().replace("critical_side", "critical_sides"))
     with pytest.raises(DataError, match=r"gate\.toml: rules.1.rate: .*critical_sides"):

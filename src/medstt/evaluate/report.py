@@ -73,7 +73,7 @@ def render_report(
         warnings=_warnings(document),
         tables="".join(_pool_table(name, part) for name, part in document["pools"].items()),
         comparison=_comparison_table(comparison) if comparison else "",
-        plots="".join(_plots(document, comparison)),
+        plots=_plot_section(_plots(document, comparison)),
         hint=hint,
         provenance=escape(json.dumps(_provenance(document), indent=1, ensure_ascii=False)),
         formulas="".join(_formula_row(rate) for rate in RATES),
@@ -123,10 +123,19 @@ def _pool_table(name: str, part: Mapping[str, Any]) -> str:
                 cells += f"<td{thin}>{_cell(format_estimate(rate, estimate))}</td>"
             lines.append(f'<tr><td title="{escape(rate.formula)}">{escape(rate.title)}</td>{cells}</tr>')
     return (
-        f"<h2>{escape(name.capitalize())} speech</h2><p class='sub'>{part['speakers']} speakers</p>"
+        f"<h2>{escape(name.capitalize())} speech</h2><p class='sub'>{_speakers(part)}</p>"
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
+
+
+def _speakers(part: Mapping[str, Any]) -> str:
+    count = part["speakers"]
+    return f"{count} speaker{'s' * (count != 1)}" if count else "no speaker named"
+
+
+def _plot_section(plots: Sequence[str]) -> str:
+    return f'<h2>Plots</h2><div class="plots">{"".join(plots)}</div>' if plots else ""
 
 
 def _cell(text: str) -> str:

@@ -76,7 +76,11 @@ def _pool(table: ScoreTable, draws: int) -> dict[str, Any]:
         tier: {"utterances": len(part.keys), "rates": _encode(estimate_rates(part, RATES, draws))}
         for tier, part in table.slices("tier").items()
     }
-    whole = {"utterances": len(table.keys), "speakers": len(set(table.speakers)), "sums": table.sums()}
+    whole = {
+        "utterances": len(table.keys),
+        "speakers": len({name for name in table.speakers if name}),
+        "sums": table.sums(),
+    }
     kinds = _kinds(table)
     return whole | {
         "rates": _encode(estimate_rates(table, RATES, draws)),
