@@ -76,6 +76,19 @@ def test_what_goes_wrong_with_one_recording_costs_only_that(
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
+def test_a_file_that_vanishes_before_its_turn_is_named_and_the_others_are_done(
+    folder: Path, tmp_path: Path, jobs: int
+) -> None:
+    recordings, _ = find_recordings([str(folder)])
+    (folder / "b.wav").unlink()
+    with OutputFolder(tmp_path / "out") as out:
+        events = list(run_batch(recordings, partial(open_fragile, False), WriteOptions(), out, jobs))
+    (failed,) = [event for event in events if isinstance(event, Outcome) and event.status == "failed"]
+    assert "b.wav: cannot be read (No such file or directory)" in failed.error
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.txt")) == ["a.txt", "c.txt", "d.txt"]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_model_that_cannot_be_loaded_ends_the_run(folder: Path, jobs: int) -> None:
     recordings, _ = find_recordings([str(folder)])
     with pytest.raises(ModelError, match=r"no model here\. Get one"):

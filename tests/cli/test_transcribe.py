@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from program import SPEECH, Medstt
+from recordings import Kind, encode, float_wav, silent_video, wav_header
+
+from medstt.audio import read_audio
 
 KEYS = {
     "verbatim", "text", "language", "duration_ms", "words", "segments", "flags", "warnings", "model", "settings_digest",
@@ -113,11 +117,11 @@ def bad_files(folder: Path) -> dict[str, str]:
     (folder / "text.wav").write_text("Dear colleague, thank you for referring this patient.\n")
     (folder / "image.wav").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(200))
     (folder / "memo.ds2").write_bytes(b"\x03ds2" + bytes(600))
+    (folder / "video.mp4").write_bytes(silent_video())
+    (folder / "loop.wav").symlink_to("loop.wav")
     write_wav(folder / "zero.wav", silence(0))
-    nothing = np.full(16_000, np.nan, "<f4").tobytes()
-    header = b"RIFF" + (36 + len(nothing)).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
-    header += b"\x03\0\x01\0" + (16_000).to_bytes(4, "little") + (64_000).to_bytes(4, "little") + b"\x04\0\x20\0"
-    (folder / "nan.wav").write_bytes(header + b"data" + len(nothing).to_bytes(4, "little") + nothing)
+    (folder / "nan.wav").write_bytes(float_wav(np.full(16_000, np.nan, np.float32)))
+    (folder / "infinite.wav").write_bytes(float_wav(np.full(16_000, np.inf, np.float32)))
     return {
         "empty.wav": "the file is empty",
         "text.wav": "the file is text",
@@ -125,6 +129,9 @@ def bad_files(folder: Path) -> dict[str, str]:
         "memo.ds2": "not supported yet",
         "zero.wav": "zero seconds",
         "nan.wav": "NaN or infinite",
+        "infinite.wav": "NaN or infinite",
+        "video.mp4": "the file is a video without sound",
+        "loop.wav": "cannot be read",
         "gone.wav": "cannot be read",
     }
 
@@ -135,14 +142,16 @@ def test_each_bad_file_is_named_with_its_reason_and_the_others_are_done(
     expected = bad_files(tmp_path)
     shutil.copy(SPEECH, tmp_path / "good.flac")
     write_wav(tmp_path / "quiet.wav", silence(2))
-    names = [*expected, "good.flac", "quiet.wav"]
+    mp3 = encode(read_audio(SPEECH).samples[np.newaxis], Kind("mp3", "libmp3lame", bit_rate=32_000))
+    (tmp_path / "cut.mp3").write_bytes(mp3[: len(mp3) // 2])
+    names = [*expected, "good.flac", "quiet.wav", "cut.mp3"]
     out = tmp_path / "out"
     result = medstt(
         "transcribe", *(tmp_path / name for name in names), "--out", out, "--format", "txt,json", "--model", tiny_model,
         "--jobs", "1",
     )  # fmt: skip
     assert result.code == 1
-    assert "2 done, 7 failed" in result.err
+    assert "3 done, 10 failed" in result.err
     errors = [line for line in result.err.splitlines() if line.startswith("medstt: ")]
     assert len(errors) == len(expected)
     for name, reason in expected.items():
@@ -152,21 +161,28 @@ def test_each_bad_file_is_named_with_its_reason_and_the_others_are_done(
     assert json.loads((out / "quiet.json").read_text())["flags"][0]["reason"] == "no_speech"
     assert (out / "quiet.txt").read_text() == ""
     assert (out / "good.txt").read_text()
+    cut = json.loads((out / "cut.json").read_text())
+    assert cut["warnings"][0].startswith("cut short: 3.")
+    assert cut["words"]
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg makes these files")
-def test_video_without_sound_and_a_truncated_mp3(medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path) -> None:
-    video, mp3 = tmp_path / "video.mp4", tmp_path / "cut.mp3"
-    make = ["ffmpeg", "-v", "error", "-y"]
-    subprocess.run([*make, "-f", "lavfi", "-i", "color=size=16x16:duration=1", str(video)], check=True)
-    subprocess.run([*make, "-i", str(SPEECH), str(mp3)], check=True)
-    mp3.write_bytes(mp3.read_bytes()[: mp3.stat().st_size // 2])
-    result = medstt("transcribe", video, mp3, "--out", tmp_path / "out", "--format", "json", "--model", tiny_model)
+def test_names_that_are_no_unicode_and_a_folder_without_recordings(
+    medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"ward \xe4\n1.flac")
+    shutil.copy(SPEECH, odd)
+    shutil.copy(SPEECH, tmp_path / "b.flac")
+    (tmp_path / "empty").mkdir()
+    arguments = ["transcribe", tmp_path, tmp_path / "empty", "--model", tiny_model, "--jobs", "1"]
+    result = medstt(*arguments)
     assert result.code == 1
-    assert "video.mp4: the file is a video without sound" in result.err
-    row = json.loads((tmp_path / "out" / "cut.json").read_text())
-    assert row["warnings"][0].startswith("cut short: 3.")
-    assert row["words"]
+    assert "empty: holds no recording" in result.err
+    assert [line.rpartition("/")[2] for line in result.out.splitlines() if "# " in line] == [
+        "b.flac", r"ward \xe4\n1.flac",
+    ]  # fmt: skip
+    medstt(*arguments, "--format", "json", "--out", tmp_path / "out")
+    assert len(list((tmp_path / "out").glob("*.json"))) == 2
+    assert "2 skipped" in medstt(*arguments, "--format", "json", "--out", tmp_path / "out").err
 
 
 @pytest.mark.parametrize(
@@ -249,8 +265,6 @@ def wait_for(count: int, out: Path, child: subprocess.Popen[bytes]) -> None:
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """200 short recordings, all different."""
-    from medstt.audio import read_audio
-
     samples = read_audio(SPEECH).samples
     (tmp_path / "in").mkdir()
     for number in range(200):
@@ -316,8 +330,6 @@ finally:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is on Linux only")
 def test_memory_does_not_grow_with_the_recording(home: Path, tmp_path: Path) -> None:
-    from medstt.audio import read_audio
-
     samples = np.concatenate([read_audio(SPEECH).samples, silence(1)])
     peaks_mb = []
     for minutes in (4, 40):
@@ -328,3 +340,24 @@ def test_memory_does_not_grow_with_the_recording(home: Path, tmp_path: Path) -> 
         path.unlink()
     assert peaks_mb[1] < 500
     assert peaks_mb[1] - peaks_mb[0] < 25
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is on Linux only")
+def test_twelve_hours_in_flat_memory(home: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """A recording left running over night, speech at either end; its silence takes no room on the disk."""
+    speech = (read_audio(SPEECH).samples * 32767).astype("<i2").tobytes()
+    seconds, path = 12 * 3600, tmp_path / "night.wav"
+    with path.open("wb") as out:
+        out.write(wav_header(seconds * 32_000) + speech)
+        out.truncate(44 + seconds * 32_000)
+        out.seek(44 + (seconds - 10) * 32_000)
+        out.write(speech)
+    command = [sys.executable, "-c", PEAK, str(path), "--model", str(tiny_model), "--jobs", "1", "--format", "json"]
+    result = subprocess.run([*command, "--out", str(tmp_path / "out")], capture_output=True, text=True, check=True)
+    row = json.loads((tmp_path / "out" / "night.json").read_text())
+    assert row["duration_ms"] == seconds * 1000
+    assert row["words"][0]["start_ms"] < 7_000
+    assert row["words"][-1]["end_ms"] > (seconds - 10) * 1000
+    assert int(result.stderr.split("peak ")[1]) < 400

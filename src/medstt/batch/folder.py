@@ -117,7 +117,7 @@ class OutputFolder:
         size_bytes = self._ledger.stat().st_size if self._ledger.exists() else 0
         try:
             with self._ledger.open("ab") as ledger:
-                ledger.write((json.dumps(asdict(entry), ensure_ascii=False) + "\n").encode())
+                ledger.write((json.dumps(asdict(entry)) + "\n").encode())  # ASCII: names may be no Unicode
                 ledger.flush()
                 os.fsync(ledger.fileno())
         except OSError:

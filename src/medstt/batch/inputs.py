@@ -72,7 +72,14 @@ def _below(folder: Path) -> Iterator[Recording]:
 
 
 def _recording(path: Path, place: Path | None = None) -> Recording:
-    return Recording(path, str(path), place or Path(path.name), str(path.resolve()))
+    real = os.path.realpath(path)  # Path.resolve raises for a link to itself
+    return Recording(path, _printable(path), place or Path(path.name), real)
+
+
+def _printable(path: Path) -> str:
+    """Return a path for one line of a message: bytes that are no UTF-8 and control characters are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def name_outputs(recordings: Iterable[Recording], known: Mapping[str, str]) -> dict[Recording, str]:
