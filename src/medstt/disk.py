@@ -1,4 +1,4 @@
-"""Writing that survives a kill: whole files and whole folders appear at once, or not at all.
+"""Writing that survives a kill: whole files and whole folders appear at once, or not at all; and a file's digest.
 
 Knows nothing of what is written.
 """
@@ -6,6 +6,7 @@ Knows nothing of what is written.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -31,6 +32,12 @@ def naming_disk_errors(target: Path) -> Iterator[None]:
                 f"{target}: cannot be written ({error.strerror})", "Choose a folder that you may write to"
             ) from error
         raise ResourceError(f"{target}: writing failed ({error.strerror})", "Check the disk and run again") from error
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as hex; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from recordings import KINDS, Endless, Kind, amr, encode, float_wav, gsm_wav, tone, video_with_sound, wav_header, write
 
-from medstt.audio import digest_file, open_audio, probe, read_audio
+from medstt.audio import digest_recording, open_audio, probe, read_audio
 from medstt.errors import EmptyAudio, UnreadableAudio
 from medstt.values import RATE_HZ
 
@@ -81,7 +81,7 @@ def test_blocks_join_to_the_whole_and_are_read_only():
 def test_path_bytes_handle_and_pipe_give_the_same(tmp_path):
     path = write(tmp_path, "a.wav", float_wav(tone(0.5)))
     audio = read_audio(path)
-    assert audio.digest == digest_file(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert audio.digest == digest_recording(path) == hashlib.sha256(path.read_bytes()).hexdigest()
     assert audio.source == "a.wav"
     with path.open("rb") as handle:
         again = read_audio(handle)
@@ -200,7 +200,7 @@ def test_a_file_that_vanishes_or_is_forbidden(tmp_path):
     with pytest.raises(UnreadableAudio, match=r"gone\.wav: cannot be read \(No such file"):
         read_audio(tmp_path / "gone.wav")
     with pytest.raises(UnreadableAudio, match="No such file"):
-        digest_file(tmp_path / "gone.wav")
+        digest_recording(tmp_path / "gone.wav")
     with pytest.raises(UnreadableAudio, match="Is a directory"):
         read_audio(tmp_path)
     path = write(tmp_path, "a.wav", float_wav(tone(3)))

@@ -52,7 +52,7 @@ def write_benchmark(folder: Path, digest: str = "") -> Path:
 
 
 def place(folder: Path, **given: Path) -> Place:
-    return Place(given.pop("folder", folder), folder / "cache", None, given)
+    return Place(folder, folder / "cache", None, given)
 
 
 def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
@@ -171,7 +171,7 @@ def test_spoken_sets_are_digested_before_they_are_spoken_and_joined_to_long_reco
     assert digest_sound(items) == digest_sound(again) is not None
     (tmp_path / "said.synth.toml").write_text(RECIPE.replace("seed = 1", "seed = 2"))
     with pytest.raises(DataError, match="the set 'said' changed"):
-        open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path / "elsewhere", folder=tmp_path))
+        open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path))
 
 
 def test_a_changed_set_is_refused(tmp_path: Path) -> None:

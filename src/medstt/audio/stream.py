@@ -26,6 +26,7 @@ from medstt.audio.source import (
     refuse_content,
     unreadable,
 )
+from medstt.disk import digest_file
 from medstt.errors import EmptyAudio, UnreadableAudio
 from medstt.values import RATE_HZ, Audio, Samples
 
@@ -52,11 +53,10 @@ def probe(source: Source, name: str | None = None) -> AudioInfo:
         return stream.info
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; raises UnreadableAudio."""
+def digest_recording(path: Path) -> str:
+    """Return the SHA-256 of a recording's bytes; raises UnreadableAudio."""
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return digest_file(path)
     except OSError as error:
         raise unreadable(path.name, error) from error
 

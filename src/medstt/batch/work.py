@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medstt.audio import digest_file
+from medstt.audio import digest_recording
 from medstt.errors import MedsttError
 from medstt.export import render
 from medstt.text import format as format_text
@@ -78,7 +78,7 @@ def do_task(
 ) -> Iterator[Progress | Rendered]:
     """Yield progress, then what came of the recording; an error becomes part of that, so that the others are done."""
     try:
-        if done and (key := make_key(digest_file(task.path), transcriber, options, task.name)) in done:
+        if done and (key := make_key(digest_recording(task.path), transcriber, options, task.name)) in done:
             yield Rendered(task, key, skipped=True)
             return
         with transcriber.open(task.path, task.label) as transcription:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from medstt.disk import digest_file
 from medstt.errors import DataError
 from medstt.evaluate.system import Request
 from medstt.manifest import parse_utterance, read_manifest
@@ -67,8 +68,7 @@ def digest_sound(items: Sequence[Item]) -> str | None:
             continue
         last = item.audio
         try:
-            with item.audio.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(digest_file(item.audio).encode())
         except OSError:
             return None
     return digest.hexdigest()

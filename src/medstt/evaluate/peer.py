@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medstt.disk import digest_file
 from medstt.errors import ModelUnavailable, UnknownModel
 from medstt.evaluate.clip import ClipReader
 from medstt.evaluate.system import HeardWord, Reply, Request, SystemOptions
-from medstt.registry.digest import digest_file
 
 
 def _model_folder(name: str) -> Path:

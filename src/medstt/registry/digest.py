@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medstt.disk import digest_file
 from medstt.errors import CorruptModel, ModelError
 
 DIGESTS = "digests.json"
@@ -19,12 +20,6 @@ CARD = "card.json"
 NOT_DIGESTED = frozenset({DIGESTS, CARD})
 DECODING = "card.json#decoding"
 DECODING_KEYS = ("alignment_heads", "audio_context", "decoder_weight", "languages")
-
-
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of one file as hex."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def list_files(folder: Path) -> list[str]:
