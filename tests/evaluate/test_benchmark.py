@@ -214,7 +214,9 @@ def test_nonspeech_is_made_once_and_is_the_same_everywhere(tmp_path: Path) -> No
     benchmark = read_benchmark(find_benchmark("nonspeech"))
     part = benchmark.sets[0]
     assert part.nonspeech
-    small = part.model_copy(update={"digest": "", "nonspeech": part.nonspeech.model_copy(update={"count": 12, "seconds": 0.5})})
+    small = part.model_copy(
+        update={"digest": "", "nonspeech": part.nonspeech.model_copy(update={"count": 12, "seconds": 0.5})}
+    )
     benchmark = benchmark.model_copy(update={"sets": [small]})
     one = open_benchmark(benchmark, place(tmp_path / "one"))
     two = open_benchmark(benchmark, place(tmp_path / "two"))

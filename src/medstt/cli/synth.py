@@ -138,8 +138,7 @@ def _write_result(
     import hashlib
     import json
 
-    from medstt.disk import digest_file
-    from medstt.disk import write_atomically
+    from medstt.disk import digest_file, write_atomically
     from medstt.manifest import digest_manifest
     from medstt.synth.make import MANIFEST, PLAN, digest_audio, measure
 
