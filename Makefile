@@ -1,5 +1,5 @@
 # The same commands by shorter names.
-.PHONY: demo test slow check prove
+.PHONY: demo test slow check prove prove-transfer tutorial
 demo:
 	sh scripts/demo
 test:
@@ -11,3 +11,10 @@ check:
 # Hours: crash tests, fuzzing and the full tables; commit the dated results it writes.
 prove:
 	sh scripts/test -m prove
+# Hours: what fine-tuning gains and costs. DATA holds base/manifest.jsonl, TEXTS the general sentences; it resumes.
+prove-transfer:
+	.venv/bin/medstt prove training/proof/transfer.toml --data $(DATA) --texts $(TEXTS) --out proof/transfer \
+	  --results training/results
+# An hour: training/tutorial/README.md, command by command.
+tutorial:
+	sh scripts/tutorial

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import scipy.fft
 import scipy.signal
 
 from medstt.audio import read_audio
@@ -93,9 +94,10 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 
 def make_noise(count: int, rng: np.random.Generator) -> Samples:
     """Return ``count`` samples of steady coloured noise: power falls by 0 (white) to 2 (brown) powers of frequency."""
-    spectrum = np.fft.rfft(rng.standard_normal(count))
-    frequency = np.maximum(np.fft.rfftfreq(count, 1 / RATE_HZ), 20.0)
-    coloured = np.fft.irfft(spectrum * frequency ** (-rng.uniform(0, 2) / 2), count)
+    size = scipy.fft.next_fast_len(count, real=True)  # a transform of a prime length takes many times as long
+    spectrum = scipy.fft.rfft(rng.standard_normal(size))
+    frequency = np.maximum(scipy.fft.rfftfreq(size, 1 / RATE_HZ), 20.0)
+    coloured = scipy.fft.irfft(spectrum * frequency ** (-rng.uniform(0, 2) / 2), size)[:count]
     return np.asarray(coloured / np.sqrt(mean_power(coloured.astype(np.float32))), dtype=np.float32)
 
 

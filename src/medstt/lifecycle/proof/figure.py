@@ -98,9 +98,9 @@ def tabulate_run(run: Run, spot: Spotter, known: Familiarity) -> ScoreTable:
 
 
 def with_figures(table: ScoreTable) -> ScoreTable:
-    """Return a table that has every column of our figures; what was not counted is zero."""
+    """Return a table of the columns of our figures alone; what was not counted is zero."""
     wanted = {name for rates in FIGURES.values() for rate in rates for name in (*rate.errors, *rate.of)}
-    return table.with_columns(tuple(sorted(wanted.union(table.columns))))
+    return table.with_columns(tuple(sorted(wanted | {"failed"})))
 
 
 def estimate(table: ScoreTable, role: Role, draws: int) -> dict[str, Estimate]:
