@@ -7,6 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from medstt.cli import compare, evaluate, gate, leaderboard, report
+from medstt.errors import DataError, OptionError
+from medstt.evaluate.external import TranscriptFolder
+from medstt.evaluate.item import read_items
 from medstt.manifest import write_manifest
 from medstt.values import Utterance
 
@@ -77,6 +80,35 @@ def test_evaluate_compare_report_and_leaderboard_work_on_one_manifest(home: Path
     code, out = run(report, str(home / "run-bad"), "--against", str(home / "run-good"))
     assert code == 0
     assert "Erguss" not in (home / "run-bad" / "report.html").read_text()
+
+
+def test_several_benchmarks_and_systems_in_one_command(home: Path) -> None:
+    other = home / "other.toml"
+    other.write_text((home / "quiet.toml").read_text().replace('"quiet"', '"other"'))
+    code, _ = run(
+        evaluate, "command:true {audio}", "--also", "command:echo thanks {audio}", "--benchmark",
+        str(home / "quiet.toml"), str(other), "--out", str(home / "all"),
+    )  # fmt: skip
+    assert code == 0
+    assert len(list((home / "all").glob("*/*/scores.json"))) == 4
+    with pytest.raises(OptionError, match="unexpected 'b'"):
+        run(evaluate, "a", "b", "--manifest", str(home / "m.jsonl"))
+
+
+def test_transcripts_that_do_not_match_the_manifest_are_named(home: Path) -> None:
+    write_manifest(home / "m.jsonl", [Utterance(name, f"{name}.wav", "no fever", "en") for name in ("a", "b", "c")])
+    lines = home / "t.jsonl"
+    lines.write_text('{"id": "a", "text": "no fever"}\n{"id": "z", "text": "no"}\n')
+    system = TranscriptFolder.open(lines)
+    requests = [item.request for item in read_items(home / "m.jsonl")]
+    assert system.mismatch(requests) == (
+        "2 of 3 utterances have no transcript (b, c); 1 of 2 transcripts have no utterance (z)"
+    )
+    code, out = run(evaluate, f"transcripts:{lines}", "--manifest", str(home / "m.jsonl"), "--out", str(home / "run"))
+    assert (code, "2 FAILED (not scored)" in out) == (1, True)
+    lines.write_text('{"id": "y", "text": "no"}\n')
+    with pytest.raises(DataError, match=r"3 of 3 utterances have no transcript"):
+        run(evaluate, f"transcripts:{lines}", "--manifest", str(home / "m.jsonl"), "--out", str(home / "run2"))
 
 
 def test_the_gate_refuses_a_system_that_invents_words_and_passes_a_silent_one(home: Path) -> None:

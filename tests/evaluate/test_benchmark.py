@@ -15,6 +15,7 @@ from medstt.evaluate.benchmark import (
     digest_plans,
     find_benchmark,
     open_benchmark,
+    our_benchmarks,
     read_benchmark,
     record_digests,
     shipped_benchmarks,
@@ -72,6 +73,13 @@ def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
                 assert recipe.voices == "held-out"
             for language in ("en", "de") if part.grammar else ():
                 assert read_grammar(folder / str(part.grammar) / f"{language}.toml", language, LISTS)
+
+
+def test_ours_are_those_that_need_nothing_given() -> None:
+    assert set(our_benchmarks()) == {
+        "biasing", "critical", "dictation-de", "dictation-en", "drugs-unheard", "general", "longform", "lookalike",
+        "nonspeech", "numbers",
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="module")

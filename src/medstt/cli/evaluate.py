@@ -23,11 +23,20 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True})
 def evaluate(
+    context: typer.Context,
     system: Annotated[str, typer.Argument(help="A model, or KIND:WHAT (see below), or with --rescore a run's folder.")],
     manifest: Annotated[Path | None, typer.Option("--manifest", help="JSON Lines of utterances.")] = None,
-    benchmark: Annotated[list[str] | None, typer.Option("--benchmark", help="Benchmark by name or file.")] = None,
+    benchmark: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--benchmark", metavar="NAME...", help="Benchmarks by name or file; ours: all that need no --set."
+        ),
+    ] = None,
+    also: Annotated[
+        list[str] | None, typer.Option("--also", help="A further system, measured in the same way.")
+    ] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", help="NAME=FILE: a set the benchmark leaves open.")] = None,
     texts: Annotated[Path | None, typer.Option("--texts", help="Folder of texts that its recipes name.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only this split of the manifest.")] = None,
@@ -75,22 +84,36 @@ def evaluate(
         return
     if bool(manifest) == bool(benchmark):
         raise OptionError("say what to evaluate on", "Give --manifest FILE or --benchmark NAME, not both")
+    if context.args and not benchmark:
+        raise OptionError(f"unexpected {context.args[0]!r}", "Give one SYSTEM; more of them with --also")
     settings = Settings()
     options = SystemOptions(
         beam, None if language == "given" else language, audio_context, api_key=_read_key(api_key_file),
         timeout_s=timeout, home=settings.home, vocabulary=parse_vocabulary(vocabulary or []),
     )  # fmt: skip
-    opened = open_system(system, options)
+    named = [system, *(also or [])]
+    systems = [(name, open_system(name, options)) for name in named]  # a wrong name is found before speech is made
     if manifest is not None:
         tasks = [manifest_task(manifest, split)]
     else:
-        tasks = [benchmark_task(name, settings.home, given_sets(sets or []), texts) for name in benchmark or []]
+        names = _benchmark_names([*(benchmark or []), *context.args])
+        tasks = [benchmark_task(name, settings.home, given_sets(sets or []), texts) for name in names]
     failed = 0
     for task in tasks:
-        folder = _run_folder(task, system, opened, settings.home, out, sample, several=len(tasks) > 1)
-        failed += _evaluate(task, opened, folder, sample, jobs, max_minutes, layers, as_json)
+        for name, opened in systems:
+            place = out / _slug(name) if out is not None and len(systems) > 1 else out
+            folder = _run_folder(task, name, opened, settings.home, place, sample, several=len(tasks) > 1)
+            failed += _evaluate(task, opened, folder, sample, jobs, max_minutes, layers, as_json)
     if failed:
         raise typer.Exit(1)
+
+
+def _benchmark_names(given: list[str]) -> list[str]:
+    """Return benchmarks in order; "ours" stands for the shipped ones whose sets are all made here."""
+    from medstt.evaluate.benchmark import our_benchmarks
+
+    names = [one for name in given for one in (our_benchmarks() if name == "ours" else [name])]
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)

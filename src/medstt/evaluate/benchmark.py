@@ -253,3 +253,12 @@ def record_digests(path: Path, digests: Mapping[str, str]) -> bool:
 def shipped_benchmarks() -> Sequence[Path]:
     """Return the files of the shipped benchmarks."""
     return sorted(path for path in builtin_benchmark_folder().glob("*.toml") if "." not in path.stem)
+
+
+def our_benchmarks() -> list[str]:
+    """Return the names of the shipped benchmarks that have a set to be made here: nothing need be given."""
+    return [
+        path.stem
+        for path in shipped_benchmarks()
+        if any(part.recipe is not None or part.nonspeech is not None for part in read_benchmark(path).sets)
+    ]
