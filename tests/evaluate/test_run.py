@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from medstt.errors import ConflictError, DataError, ModelError, OptionError
+from medstt.evaluate.clip import ClipReader, write_wav
 from medstt.evaluate.external import CommandSystem, TranscriptFolder
 from medstt.evaluate.item import Item, items_of, read_items, sample_items
 from medstt.evaluate.run import _locked, create_run, open_run, transcribe_run
@@ -86,6 +88,27 @@ def test_scoring_again_needs_neither_audio_nor_system(tmp_path: Path) -> None:
     one, two = (summarise(run, scored, draws=50).document for _ in range(2))
     assert one == two
     assert one["pools"]["synthetic"]["rates"]["wer_content"]["errors"] == 3
+
+
+class Opens:
+    """A system that decodes the recording and hears nothing in it."""
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"kind": "opens", "name": "opens"}
+
+    def transcribe(self, request: Request) -> Reply:
+        return Reply("", audio_ms=ClipReader().read(request).duration_ms)
+
+
+def test_audio_that_is_gone_since_is_a_failed_request_and_named(tmp_path: Path) -> None:
+    items = make_items(2, tmp_path)
+    write_wav(items[0].audio, np.zeros(16_000, np.float32))
+    run = create_run(tmp_path / "run", Opens(), items, {})
+    transcribe_run(run, Opens())
+    answers = run.answers()
+    assert answers["u0"].reply is not None
+    assert answers["u1"].reply is None
+    assert "u1.wav" in str(answers["u1"].error)
 
 
 def test_a_folder_of_another_run_is_refused_and_a_changed_one_named(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from medstt.evaluate.compare import CRITICAL_WEIGHT, Comparison
 from medstt.evaluate.plot import interval_plot, reliability_plot, scatter_plot
 from medstt.evaluate.score import ScoredItem
 from medstt.evaluate.summary import decode_estimate
-from medstt.evaluate.text import difference_cells, format_estimate
+from medstt.evaluate.text import difference_cells, format_estimate, speed_line
 from medstt.metrics.rate import RATES, Rate
 
 GROUPS = {"critical": "Errors that can harm", "words": "Words", "terms": "Terms and drug names", "document": "Document",
@@ -60,6 +60,7 @@ def render_report(
     asked = f"{document['asked']} of {document['of']} utterances"
     page = Template(resources.files("medstt.evaluate").joinpath("page.html").read_text(encoding="utf-8"))
     normalisers = "normalisers " + ", ".join(document["normaliser"])
+    notes = (about.get("title"), asked, "95 % intervals", normalisers, speed_line(document))
     confidential = options.include_text and not options.own
     hint = (
         "Reference and hypothesis after the content normaliser: struck out was said, marked was written instead."
@@ -69,7 +70,7 @@ def render_report(
     return page.substitute(
         title=escape(title),
         banner='<div class="confidential">Confidential: this file holds dictated text.</div>' if confidential else "",
-        subtitle=escape("; ".join(part for part in (about.get("title"), asked, "95 % intervals", normalisers) if part)),
+        subtitle=escape("; ".join(part for part in notes if part)),
         warnings=_warnings(document),
         tables="".join(_pool_table(name, part) for name, part in document["pools"].items()),
         comparison=_comparison_table(comparison) if comparison else "",

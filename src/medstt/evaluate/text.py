@@ -41,6 +41,8 @@ def headline(document: Mapping[str, Any]) -> str:
         f"{system.get('label') or system.get('name')}: {document['asked']} of {document['of']} utterances"
         + (f", {document['failed']} FAILED (not scored)" if document["failed"] else "")
     ]
+    if spent := speed_line(document):
+        lines.append(spent)
     for pool, part in document["pools"].items():
         tiers = part["tiers"] or {"all": part}
         columns = [f"{tier} ({entry['utterances']})" for tier, entry in tiers.items()]
@@ -52,6 +54,14 @@ def headline(document: Mapping[str, Any]) -> str:
                     rows.append([rate.title, *cells])
         lines += ["", f"{pool} speech, {part['speakers']} speakers; 95 % intervals, (errors/events)", *_align(rows)]
     return "\n".join(lines)
+
+
+def speed_line(document: Mapping[str, Any]) -> str:
+    """Return latency and peak memory in one line; empty where a run recorded none."""
+    parts = [f"latency {name} {document['latency'][key]:.0f} ms" for name, key in (("p50", "p50_ms"), ("p95", "p95_ms"))
+             if key in document["latency"]]  # fmt: skip
+    peak = (document.get("usage") or {}).get("peak_memory_mb")
+    return ", ".join(parts + ([f"peak memory {peak} MB"] if peak else []))
 
 
 def _align(rows: list[list[str]]) -> list[str]:
