@@ -62,8 +62,17 @@ def tune(
     rows = outcome_rows([tuned.without, *(outcome for _, outcome in tuned.tried)])
     for row, options in zip(rows[1:], (options for options, _ in tuned.tried), strict=True):
         row["options"] = options.encode()
-    _write(out, {"model": engine.ref.digest, **about, "chosen": tuned.options.encode(), "tried": rows})
-    print(json.dumps(tuned.options.encode()))
+    _write(
+        out,
+        {
+            "model": engine.ref.digest,
+            **about,
+            "decoder_weight": tuned.decoder_weight,
+            "chosen": tuned.options.encode(),
+            "tried": rows,
+        },
+    )
+    print(json.dumps({**tuned.options.encode(), "decoder_weight": tuned.decoder_weight}))
     if not tuned.better:
         print(
             "medstt: no value gained without harm; this model does not favour the built-in vocabulary", file=sys.stderr

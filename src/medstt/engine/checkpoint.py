@@ -24,7 +24,9 @@ from medstt.values import LANGUAGES
 AudioContext = Literal["dynamic", "full"]
 Array = npt.NDArray[np.float32]
 
-DECODER_WEIGHT = 0.4  # of models with a head that hears letters
+DECODER_WEIGHT = 0.4  # of models with a head that hears letters, never tuned
+MOST_DECODER_WEIGHT = 10
+WEIGHT_KEY = "decoder_weight"
 _DIGESTED = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", "card.json", HEAD)
 
 
@@ -79,10 +81,17 @@ class Checkpoint:
 
     @property
     def decoder_weight(self) -> float:
-        """What a nat of the decoder counts beside one of the letters in a joint search; 0 where it decodes alone."""
-        weight = self.card.get("decoder_weight", DECODER_WEIGHT)
-        if not isinstance(weight, int | float) or not 0 <= weight <= 10:
-            raise CorruptModel(f"{self.folder / 'card.json'}: decoder_weight {weight!r}", "Give a number of 0 to 10")
+        """What a nat of the decoder counts beside one of the letters in a joint search; 0 where it decodes alone.
+
+        Tuned with the bias and stored beside its values. Raises CorruptModel for a card that says anything else.
+        """
+        tuned = self.card.get("bias")
+        weight = tuned.get(WEIGHT_KEY, DECODER_WEIGHT) if isinstance(tuned, Mapping) else DECODER_WEIGHT
+        if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 <= weight <= MOST_DECODER_WEIGHT:
+            raise CorruptModel(
+                f"{self.folder / 'card.json'}: bias.{WEIGHT_KEY} is {weight!r}, not within 0 to {MOST_DECODER_WEIGHT}",
+                "Correct the card, or tune the bias again",
+            )
         return float(weight) if self.letter_head is not None else 0.0
 
     @property

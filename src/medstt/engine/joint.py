@@ -23,10 +23,12 @@ from medstt.engine.token import TokenTable
 
 BEAMS = 4
 _BY_DECODER = 12  # tokens a beam may go on with: so many that the decoder thinks likely
-_BY_LETTERS = 12  # and so many that begin like what was heard
+_BY_LETTERS = 16  # and so many that begin like what was heard
+_WAYS_ON = 24  # a name that was begun with so few ways on has all of them looked at
 _NO_SPACE = -1.5  # nats for a space that was not heard
 _MISMATCH = 0.6
 _LONGEST = 10  # letters of a token that are compared with what was heard
+_SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
 _FAR = np.float32(-1e9)
 _BLANK, _SPACE = 0, 1
 
@@ -166,7 +168,7 @@ class JointSearch:
         finished: list[Candidate] = []
         for _ in range(limit):
             rows = logprobs[:, 0]
-            weighed = rows * np.float32(self.weight)
+            weighed = self._weigh(rows)
             finished += self._ends(beams, heard.end_loss(paths), rows, bias)
             parents, tokens, gains = self._propose(beams, heard.coming(paths), weighed, bias)
             grown = self._grow(heard, paths, parents, tokens, first=not beams[0].tokens)
@@ -194,12 +196,17 @@ class JointSearch:
             ]
         return sorted(finished, key=lambda one: one.score, reverse=True)
 
+    def _weigh(self, logprobs: Array) -> Array:
+        """Return what the decoder gives to tokens, with some of it for those that it did not expect."""
+        weighed: Array = np.maximum(logprobs, np.log(_SURPRISE / logprobs.shape[-1])) * np.float32(self.weight)
+        return weighed
+
     def _ends(self, beams: Sequence[_Beam], losses: Array, rows: Array, bias: Bias | None) -> list[Candidate]:
         ended = []
         for row, beam in enumerate(beams):
             logprob = float(rows[row, self.rules.end])
             bonus = bias.bonus(beam.state) if bias else None
-            gain = float(_gains(rows[row] * np.float32(self.weight), bonus, np.array([self.rules.end]))[0])
+            gain = float(_gains(self._weigh(rows[row]), bonus, np.array([self.rules.end]))[0])
             if np.isfinite(logprob):
                 score = beam.gained + gain + float(losses[row])
                 ended.append(Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"))
@@ -211,12 +218,14 @@ class JointSearch:
         """Return parent, token and what decoder and bias give it, for everything worth a look."""
         parents, tokens, gains = [], [], []
         for row, beam in enumerate(beams):
+            bonus = bias.bonus(beam.state) if bias else None
+            named = [] if bonus is None or len(bonus.tokens) > _WAYS_ON else bonus.tokens.tolist()
             liked = [token for token, _ in best_tokens(rows[row], _BY_DECODER, bias, beam.state)]
-            several = np.union1d(np.array(liked, np.int64), self.spellings.like(coming[row], _BY_LETTERS))
+            several = np.union1d(np.array(liked + named, np.int64), self.spellings.like(coming[row], _BY_LETTERS))
             several = several[self.spellings.sayable[several]]
             parents.append(np.full(len(several), row))
             tokens.append(several)
-            gains.append(_gains(rows[row], bias.bonus(beam.state) if bias else None, several))
+            gains.append(_gains(rows[row], bonus, several))
         return np.concatenate(parents), np.concatenate(tokens), np.concatenate(gains)
 
     def _grow(self, heard: LetterPaths, paths: Paths, parents: Ints, tokens: Ints, *, first: bool) -> Paths:

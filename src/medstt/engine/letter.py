@@ -20,6 +20,7 @@ HEAD = "ctc.safetensors"  # beside a model's weights: project.weight (characters
 
 Letters = npt.NDArray[np.float32]  # log-probabilities (positions, characters)
 
+_LEAST = np.float32(-5.0)  # nats of a letter that was not heard at all
 _BLANK = 0
 _NUMBER = {character: number for number, character in enumerate(CHARACTERS) if number}
 
@@ -27,6 +28,12 @@ _NUMBER = {character: number for number, character in enumerate(CHARACTERS) if n
 def letters_of(text: str) -> list[int]:
     """Return a text's characters by number; those outside the table are left out."""
     return [_NUMBER[character] for character in text.lower() if character in _NUMBER]
+
+
+def doubt_letters(letters: Letters) -> Letters:
+    """Return letters none of which is ruled out: heads are surer of them than they are right."""
+    doubted: Letters = np.maximum(letters, _LEAST)
+    return doubted
 
 
 def read_letters(letters: Letters) -> str:

@@ -16,7 +16,7 @@ from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
 from medstt.engine.checkpoint import Checkpoint
 from medstt.engine.guard import is_repetitive, is_silence, loop_start, token_limit
 from medstt.engine.joint import JointSearch, Spellings
-from medstt.engine.letter import Letters, RecentLetters
+from medstt.engine.letter import Letters, RecentLetters, doubt_letters
 from medstt.engine.protocol import Bias, Capabilities, Clip, DecodeOptions
 from medstt.engine.search import Candidate, Rules, search
 from medstt.engine.token import TokenTable
@@ -43,7 +43,9 @@ class _Opened:
 class WhisperEngine:
     """The Engine protocol over one backend. Thread-safe: one call runs at a time."""
 
-    def __init__(self, backend: Backend, name: str, heard: RecentLetters | None = None) -> None:
+    def __init__(
+        self, backend: Backend, name: str, heard: RecentLetters | None = None, decoder_weight: float | None = None
+    ) -> None:
         self._backend = backend
         self._heard = heard or RecentLetters()
         self._checkpoint = backend.checkpoint
@@ -51,13 +53,18 @@ class WhisperEngine:
         self._ref = ModelRef(name, self._checkpoint.digest)
         self._rules = Rules(self._tokens.end, self._tokens.suppress_first, self._tokens.suppress)
         self._has_letters = self._checkpoint.letter_head is not None
-        weight = self._checkpoint.decoder_weight
-        self._joint = JointSearch(backend, Spellings(self._tokens), self._rules, weight) if weight else None
+        self._weight = self._checkpoint.decoder_weight if decoder_weight is None else decoder_weight
+        joint = self._weight > 0 and self._has_letters
+        self._joint = JointSearch(backend, Spellings(self._tokens), self._rules, self._weight) if joint else None
         self._lock = threading.Lock()
 
     def replicate(self) -> WhisperEngine:
         """Return an engine over the same weights that runs beside this one, for an EnginePool."""
-        return WhisperEngine(self._backend.replicate(), self._ref.name, self._heard)
+        return WhisperEngine(self._backend.replicate(), self._ref.name, self._heard, self._weight)
+
+    def weighing(self, decoder_weight: float) -> WhisperEngine:
+        """Return an engine over the same weights that searches with another weight of its decoder; 0: it alone."""
+        return WhisperEngine(self._backend, self._ref.name, self._heard, decoder_weight)
 
     @property
     def ref(self) -> ModelRef:
@@ -304,7 +311,7 @@ class WhisperEngine:
 
 def _spoken(letters: Letters, clip: Clip) -> Letters:
     """Leave out what is padding."""
-    return letters[: -(-len(clip.samples) // POSITION)]
+    return doubt_letters(letters[: -(-len(clip.samples) // POSITION)])
 
 
 def _duration_ms(clip: Clip) -> int:

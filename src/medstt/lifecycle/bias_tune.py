@@ -12,7 +12,9 @@ from typing import Any
 
 from medstt.engine.bias import BiasOptions, NameLists
 from medstt.engine.bias.option import CARD_KEY
+from medstt.engine.checkpoint import WEIGHT_KEY
 from medstt.engine.protocol import Engine
+from medstt.engine.whisper import WhisperEngine
 from medstt.errors import DataError
 from medstt.evaluate.item import Item
 from medstt.evaluate.listening import Arm, Outcome, Progress, compare_arms
@@ -25,6 +27,7 @@ REPLACES = (-2.0, 0.0, 2.0, 4.0)
 LETTERS = (1.0, 2.0)  # for models with a head that hears letters
 MOST_WER_LOSS = 0.003  # of speech without a drug
 MOST_SPURIOUS = 0.003  # more terms that nobody said, of all words
+DECODER_WEIGHTS = (0.0, 0.2, 0.4, 0.8)  # for those as well
 NOTHING = "none"
 NEVER = -20.0  # nats: no name replaces anything
 _NO_SECOND_LOOK = {"replace": NEVER, "doubt": 0.0, "keep": 0.0, "letters": 0.0}
@@ -32,12 +35,16 @@ _NO_SECOND_LOOK = {"replace": NEVER, "doubt": 0.0, "keep": 0.0, "letters": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """The values that won, every value tried with what it came to, and whether they are better than no list."""
+    """The values that won, every value tried with what it came to, and whether they are better than no list.
+
+    ``decoder_weight`` is None for a model without a head that hears letters.
+    """
 
     options: BiasOptions
     tried: tuple[tuple[BiasOptions, Outcome], ...]
     without: Outcome
     better: bool
+    decoder_weight: float | None = None
 
 
 def tune_bias(
@@ -58,6 +65,10 @@ def tune_bias(
     groups = {item.utterance.tags.get("names") for item in items}
     if "no drug" not in groups or not groups - {"no drug"}:
         raise DataError("tuning needs speech with drugs and speech without", "Add the part that is missing")
+    weight: float | None = None
+    if engine.capabilities.letters and isinstance(engine, WhisperEngine):
+        weight = tune_decoder_weight(engine, items, lists, progress)
+        engine = engine.weighing(weight)
     first = [
         BiasOptions(boost=boost, entry=entry, builtin=1.0, **_NO_SECOND_LOOK) for boost in BOOSTS for entry in ENTRIES
     ]
@@ -70,7 +81,20 @@ def tune_bias(
     without, more = _try(engine, items, lexicons, lists, second, beam, progress)
     final = choose(without, [*([] if best is None else [one for one in tried if one[0] == best]), *more])
     chosen = final or BiasOptions(replace=NEVER)
-    return Tuned(chosen, (*tried, *more), without, final is not None)
+    return Tuned(chosen, (*tried, *more), without, final is not None, weight)
+
+
+def tune_decoder_weight(
+    engine: WhisperEngine, items: Sequence[Item], lists: NameLists, progress: Progress = lambda done, total: None
+) -> float:
+    """Return the weight of the decoder beside the letters with the fewest word errors, without any list."""
+    errors = {
+        weight: compare_arms(
+            engine.weighing(weight), items, [Arm(NOTHING, None)], lists, draws=0, progress=progress
+        )[0].value("all", "wer_content")
+        for weight in DECODER_WEIGHTS
+    }  # fmt: skip
+    return min(errors, key=lambda weight: errors[weight])
 
 
 def choose(without: Outcome, tried: Sequence[tuple[BiasOptions, Outcome]]) -> BiasOptions | None:
@@ -107,4 +131,5 @@ def _try(
 def write_tuned(folder: Path, tuned: Tuned, about: Mapping[str, Any]) -> None:
     """Put the values into a model's card, with what they were tuned on; verdicts and digests are not touched."""
     card = read_card(folder)
-    write_card(folder, replace(card, extra={**card.extra, CARD_KEY: {**tuned.options.encode(), **about}}))
+    weight = {} if tuned.decoder_weight is None else {WEIGHT_KEY: tuned.decoder_weight}
+    write_card(folder, replace(card, extra={**card.extra, CARD_KEY: {**tuned.options.encode(), **weight, **about}}))

@@ -19,7 +19,7 @@ DIGESTS = "digests.json"
 CARD = "card.json"
 NOT_DIGESTED = frozenset({DIGESTS, CARD})
 DECODING = "card.json#decoding"
-DECODING_KEYS = ("alignment_heads", "audio_context", "decoder_weight", "languages")
+DECODING_KEYS = ("alignment_heads", "audio_context", "languages")
 
 
 def list_files(folder: Path) -> list[str]:
