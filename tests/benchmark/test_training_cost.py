@@ -8,7 +8,15 @@ import pytest
 
 from medstt.benchmark import model
 from medstt.benchmark.model import RandomShape
-from medstt.benchmark.training import METHODS, StepCase, StepCost, format_steps, replace_between, time_steps
+from medstt.benchmark.training import (
+    METHODS,
+    StepCase,
+    StepCost,
+    format_estimates,
+    format_steps,
+    replace_between,
+    time_steps,
+)  # fmt: skip
 
 SMALL = RandomShape(32, 1, 1, 2, 80, 2_000, 3)
 
@@ -42,6 +50,13 @@ def test_the_table_names_what_was_not_measured() -> None:
     assert lines[2].split("|")[1:4] == [" tiny ", " full ", " 3 of 10 s "]
     assert "| 5.6 | 1.50 | 1.00 | not measured |" in lines[2]
     assert "| 3.00 | not measured |" in lines[3]
+
+
+def test_memory_is_estimated_for_every_shape() -> None:
+    lines = format_estimates(10.0, 3).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == list(model.SHAPES)
+    full, _, lora, distilled = (float(cell) for cell in lines[-1].split("|")[2:6])
+    assert full > distilled > lora > 1
 
 
 def test_the_table_is_put_between_the_marks() -> None:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_set import make_set
 
 from medstt.errors import DataError
-from medstt.lifecycle.proof.figure import Familiarity
-from medstt.lifecycle.proof.material import Studio
+from medstt.evaluate.item import items_of
+from medstt.evaluate.lexicon import open_spotter
+from medstt.evaluate.run import create_run, transcribe_run
+from medstt.evaluate.system import Reply, Request
+from medstt.lifecycle.proof.figure import Familiarity, tabulate_run
+from medstt.lifecycle.proof.material import Material, Studio
+from medstt.lifecycle.proof.method import Trained
 from medstt.lifecycle.proof.plan import Plan, read_plan
-from medstt.lifecycle.proof.result import Tell, prove
+from medstt.lifecycle.proof.result import Row, Tell, describe, prove
 from medstt.lifecycle.proof.text import render
 from medstt.manifest import read_manifest, write_manifest
 from medstt.synth.recipe import read_recipe as read_synth_recipe
 from medstt.train.finish import finish, make_card
 from medstt.train.recipe import DataSource, Recipe, Shape
 from medstt.train.run import Places, run
+from medstt.values import Utterance
 
 TRAINING = Path(__file__).parents[2] / "training"
+DRUGS = ("ibuprofen", "metformin")
 SAY = {"left": "ibuprofen", "right": "metformin", "no": "no", "pain": "pain"}
 TINY = Shape(
     d_model=32, encoder_layers=1, encoder_attention_heads=2, encoder_ffn_dim=64, decoder_layers=1,
@@ -95,13 +104,73 @@ def test_terms_are_grouped_by_how_often_they_were_heard() -> None:
     assert known.groups("e") == ("unknown",)
 
 
+class Written:
+    """A system that misses drug names, each as often as told."""
+
+    def __init__(self, name: str, misses: int) -> None:
+        self.name, self.misses = name, misses
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"kind": "written", "name": self.name}
+
+    def transcribe(self, request: Request) -> Reply:
+        number = int(request.key.rpartition("-")[2])
+        drug = DRUGS[number % len(DRUGS)]
+        text = "" if "noise" in request.key else f"give {drug} today" if "clinical" in request.key else "no pain at all"
+        return Reply(text.replace(drug, "something") if number % 10 < self.misses else text, audio_ms=1000)
+
+
+def test_goals_differences_and_report_from_answers(tmp_path: Path) -> None:
+    def row(test: str, number: int) -> Utterance:
+        text = {"clinical": f"give {DRUGS[number % len(DRUGS)]} today", "general": "no pain at all", "noise": ""}[test]
+        tags = {"tier": "unseen variant", "voice": f"v{number % 3}"}
+        return Utterance(f"{test}-{number}", "a.wav", text, "en", speaker=f"v{number % 3}", tags=tags)
+
+    tests = {"clinical": 40, "general": 1000, "noise": 8}
+    items = {test: items_of([row(test, number) for number in range(count)], tmp_path) for test, count in tests.items()}
+    spot, _ = open_spotter(heard=["ibuprofen", "metformin"])
+    known = Familiarity({"metformin": 3}, {"ibuprofen": 9, "metformin": 9})
+    rows = []
+    for name, misses in (("base", 9), ("control", 8), ("best", 1)):
+        tables = {}
+        for test, part in items.items():
+            made = create_run(tmp_path / name / test, Written(name, misses), part, {})
+            transcribe_run(made, Written(name, misses))
+            tables[test] = tabulate_run(made, spot, known)
+        trained = None if name == "base" else Trained("digest", 2, 60.0, 10**6)
+        rows.append(Row(name, name, None, trained, tables))
+    wanted = plan(tmp_path, curve=None, draws=200, tests={name: {"role": name, "manifest": "x"} for name in tests}
+                  | {"noise": {"role": "noise", "count": 8}})  # fmt: skip
+    document = describe(wanted, rows, Material((), (), items, dict.fromkeys(items, 0), ()))
+    figures = document["rows"][2]["figures"]["clinical"]
+    assert (figures["taught_miss"]["errors"], figures["taught_miss"]["events"]) == (4, 40)
+    assert figures["taught_few_miss"]["events"] == figures["taught_never_miss"]["events"] == 20
+    assert figures["drug_heard_miss"]["events"] == 40
+    assert figures["unknown_miss"]["events"] == 0
+    against = document["rows"][2]["against"]["control"]["clinical"]
+    assert against["differences"]["taught_miss"]["value"] == pytest.approx((4 - 32) / 40)
+    assert against["differences"]["taught_miss"]["high"] < 0
+    assert against["reductions"]["taught_miss"]["value"] == pytest.approx(1 - 4 / 32)
+    assert against["worse"] == 0
+    terms, general = document["goals"]
+    assert terms["met"] is True
+    assert general["met"] is True
+    assert general["utterances"] == 1000
+    head = {"date": "2026-01-01", "environment": {"cores": 2, "processor": "p"}}
+    text = render(json.loads(json.dumps(document | head)), "medstt prove plan.toml")
+    assert "**met**" in text
+    assert "| en, unseen variant, v0 |" in text
+    assert "| best | 2 | 1.0 | 1.0 |" in text
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_small_proof_from_data_to_report(tmp_path: Path) -> None:
     data = tmp_path / "data"
     speech(data / "base", 16, 1, "a", drugs=False)
     speech(data / "site", 16, 2, "b")
     speech(data / "test", 24, 3, "c")
-    speech(data / "general-test", 6, 4, "d")
+    speech(data / "general-test", 24, 4, "d")
     first = Recipe.model_validate({
         "name": "tones", "steps": 2, "warmup": 1, "frames": 600, "shape": TINY,
         "train": [DataSource(manifest="manifest.jsonl")],

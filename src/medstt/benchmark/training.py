@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from medstt.benchmark.model import RandomShape, find_shape
+from medstt.benchmark.model import SHAPES, RandomShape, find_shape
 from medstt.process import end_with_parent
 
 if TYPE_CHECKING:
@@ -118,16 +118,21 @@ def open_random_trainer(shape: RandomShape, method: Method, folder: Path) -> Tra
 
 
 def _random_model(shape: RandomShape) -> Any:
-    from transformers import WhisperConfig, WhisperForConditionalGeneration
+    from transformers import WhisperForConditionalGeneration
+
+    return WhisperForConditionalGeneration(_config(shape))
+
+
+def _config(shape: RandomShape) -> Any:
+    from transformers import WhisperConfig
 
     ids = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
-    config = WhisperConfig(
+    return WhisperConfig(
         vocab_size=shape.vocabulary, d_model=shape.width, encoder_layers=shape.encoder_layers,
         decoder_layers=shape.decoder_layers, encoder_attention_heads=shape.heads, decoder_attention_heads=shape.heads,
         encoder_ffn_dim=4 * shape.width, decoder_ffn_dim=4 * shape.width, num_mel_bins=shape.n_mels,
         suppress_tokens=None, begin_suppress_tokens=None, **ids,
     )  # fmt: skip
-    return WhisperForConditionalGeneration(config)
 
 
 def random_batch(shape: RandomShape, case: StepCase) -> Batch:
@@ -179,6 +184,31 @@ def format_steps(costs: Sequence[StepCost]) -> str:
             f"| {'30 s' if case.padded else 'own length'} | {cost.wall_s:.2f} | {cost.cpu_s:.2f} "
             f"| {cost.minutes_per_1000:.1f} | {cost.peak_gb:.2f} | {ratio} | not measured |"
         )
+    return "\n".join(lines)
+
+
+def format_estimates(seconds: float, clips: int) -> str:
+    """Return the memory that `memory_gb` reckons with for every shape, as a Markdown table; nothing is measured."""
+    from medstt.train.memory import estimate_gb
+    from medstt.train.recipe import DataSource, Loss, Recipe
+
+    methods: dict[str, dict[str, Any]] = {
+        "full": {"method": "full"},
+        "frozen encoder": {"method": "frozen-encoder"},
+        "LoRA": {"method": "lora"},
+        "LoRA, distillation": {"method": "lora", "loss": Loss(distil=0.5)},
+    }
+    lines = [
+        f"| estimated GB, {clips} clips of {seconds:g} s | {' | '.join(methods)} |",
+        f"|---|{'---:|' * len(methods)}",
+    ]
+    frames = round(seconds * 100) * clips
+    for name, shape in SHAPES.items():
+        cells = []
+        for values in methods.values():
+            recipe = Recipe(name="steps", steps=1, train=[DataSource(manifest="none")], **values)
+            cells.append(f"{estimate_gb(_config(shape), recipe, frames):.1f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

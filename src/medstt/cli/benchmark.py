@@ -154,6 +154,7 @@ def training(
         METHODS,
         StepCase,
         describe_host,
+        format_estimates,
         format_steps,
         measure_steps,
         replace_between,
@@ -172,7 +173,7 @@ def training(
         for method in methods.split(",")
         for full in ((False, True) if padded else (False,))
     ]
-    table = format_steps(measure_steps(cases, steps, repeat))
+    table = f"{format_steps(measure_steps(cases, steps, repeat))}\n\n{format_estimates(seconds, clips)}"
     command = f"medstt benchmark training --shapes {shapes} --methods {methods} --seconds {seconds:g} --clips {clips}"
     text = f"`{command} --steps {steps} --repeat {repeat}`, {datetime.now(UTC):%Y-%m-%d}. {describe_host()}\n\n{table}"
     typer.echo(text)
