@@ -165,4 +165,4 @@ def _write_joined(said: Sequence[Utterance], samples: Samples, out: Path, number
 
 def _read_wav(path: Path) -> Samples:
     with wave.open(str(path), "rb") as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        return np.asarray(np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768, dtype=np.float32)
