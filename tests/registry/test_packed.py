@@ -14,7 +14,7 @@ from medstt.engine.checkpoint import open_checkpoint
 from medstt.engine.graph import build_decoder, build_encoder
 from medstt.errors import ConflictError, CorruptModel, ModelError, ResourceError
 from medstt.registry import ModelStore, digest_files, pack, read_card, resolve_model, unpack, verify_files
-from medstt.registry.packed import PACKED, WEIGHTS
+from medstt.registry.layout import PACKED, WEIGHTS
 
 
 @pytest.fixture(scope="module")

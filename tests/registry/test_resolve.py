@@ -86,7 +86,8 @@ def test_damaged_shipped_model_is_refused(home: Path, shipped: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "what"), [("model.bin", "CTranslate2"), ("decoder.onnx", "conversion"), ("pytorch_model.bin", "run code")]
+    ("file", "what"),
+    [("decoder_model.onnx", "ONNX"), ("decoder.onnx", "conversion"), ("pytorch_model.bin", "run code")],
 )
 def test_other_programs_forms_are_named_with_the_remedy(tmp_path: Path, file: str, what: str) -> None:
     folder = make_folder(tmp_path / "converted")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from medstt.registry.card import Card, Verdict, read_card, write_card
 from medstt.registry.digest import digest_files, digest_model, read_digests, verify_files
-from medstt.registry.packed import is_packed, pack, unpack
+from medstt.registry.layout import is_packed
+from medstt.registry.packed import pack, unpack
 from medstt.registry.resolve import ResolvedModel, built_in_models, locate_model, resolve_model
 from medstt.registry.store import AliasEvent, ModelStore, RegisteredModel
 

@@ -1,34 +1,25 @@
-"""Packed model folders: weights as int8 rows with a scale each, half the size of float16, for models kept in git.
+"""Packed weights: int8 rows with a scale each, half the size of float16, for models that are kept in git.
 
-A packed folder holds ``model.int8.safetensors`` in place of ``model.safetensors`` and the other files as they are;
-``unpack`` writes the ordinary layout of Hugging Face, which is what engines and training read. The rows follow the
-engine's own quantisation, so that its int8 weights are the same whether they come from the packed or from the original
-file. Knows nothing of names, aliases or engines' graphs.
+A packed folder holds ``model.int8.safetensors`` in place of ``model.safetensors`` and the other files as they are. The
+rows follow the engine's own quantisation, so that its int8 weights are the same whether they come from the packed or
+from the original file. Knows nothing of names, aliases or engines' graphs.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from medstt.disk import copy_durably, locked_file, naming_disk_errors, new_folder, write_durably
 from medstt.errors import CorruptModel, ModelError
-from medstt.registry.card import Card, encode_card, read_card
-from medstt.registry.digest import CARD, DIGESTS, digest_files, list_files, verify_files
+from medstt.registry.card import Card, read_card
+from medstt.registry.layout import PACKED, WEIGHTS, is_packed, write_folder
 
-PACKED = "model.int8.safetensors"
-WEIGHTS = "model.safetensors"
 FORMAT = "medstt-rows-1"
-UNPACK_WAIT_S = 120
 
-_INDEX = "model.safetensors.index.json"
-_WEIGHT_FILES = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _SCALE, _FINE_SCALE = ".scale", ".fine_scale"
 # The products that the engine runs with seven-bit weights: the encoder, and what the decoder attends to.
 _SEVEN_BITS = re.compile(r"(model\.)?(encoder\.layers\..+|decoder\.layers\.\d+\.encoder_attn\.[kv]_proj)\.weight")
@@ -38,62 +29,27 @@ Array = npt.NDArray[np.float32]
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-def is_packed(folder: Path) -> bool:
-    """Return whether a model folder holds packed weights."""
-    return (folder / PACKED).is_file()
-
-
 def pack(source: Path, target: Path, card: Card | None = None) -> Path:
     """Write a packed copy of an ordinary model folder to a new folder, with card and digests, and return it.
 
     ``card`` replaces the one of the source. Raises ModelError for a folder that is no Whisper model or is packed
     already, CorruptModel for damaged files, ConflictError where ``target`` holds something.
     """
-    from safetensors.numpy import save
-
     from medstt.engine.checkpoint import open_checkpoint
 
     if is_packed(source):
         raise ModelError(f"{source} is packed already", "Copy the folder as it is")
     card = card or read_card(source)
     checkpoint = open_checkpoint(source, digest="not needed")
-    with new_folder(target) as staging:
-        tensors: Tensors = {}
-        for name in sorted(checkpoint.weight_files):
-            tensors |= pack_tensor(name, checkpoint.tensor(name))
-        _copy_others(source, staging)
-        write_durably(staging / PACKED, save(tensors, metadata={"format": FORMAT}))
-        _close(staging, encode_card(card))
-    return target
+    tensors: Tensors = {}
+    for name in sorted(checkpoint.weight_files):
+        tensors |= pack_tensor(name, checkpoint.tensor(name))
+    return write_folder(target, source, (PACKED, tensors, FORMAT), card)
 
 
 def unpack(source: Path, target: Path) -> Path:
     """Write the ordinary form of a packed folder, whose digests somebody has checked, to a new folder; return it."""
-    from safetensors.numpy import save
-
-    with new_folder(target) as staging:
-        _copy_others(source, staging)
-        write_durably(staging / WEIGHTS, save(_read_packed(source / PACKED), metadata={"format": "pt"}))
-        _close(staging, encode_card(read_card(source)))
-    return target
-
-
-def unpack_once(source: Path, digest: str, cache: Path) -> Path:
-    """Return the ordinary form of a checked packed folder in ``cache``, written on first use and whenever damaged.
-
-    ``digest`` is the packed model's. Several processes may ask at once. Raises ResourceError where the cache cannot be
-    written.
-    """
-    target = cache / digest[:16]
-    if _whole(target):
-        return target
-    with naming_disk_errors(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-    with locked_file(cache / ".lock", UNPACK_WAIT_S):
-        if not _whole(target):
-            shutil.rmtree(target, ignore_errors=True)
-            unpack(source, target)
-    return target
+    return write_folder(target, source, (WEIGHTS, _read_packed(source / PACKED), "pt"), read_card(source))
 
 
 def pack_tensor(name: str, weight: Array) -> Tensors:
@@ -145,24 +101,3 @@ def _read_packed(path: Path) -> Tensors:
         raise CorruptModel(f"{path}: packed as {form!r}, which is unknown here", "Update medstt, or pack it again")
     names = [name for name in stored if not name.endswith((_SCALE, _FINE_SCALE))]
     return {name: unpack_tensor(stored, name) for name in names}
-
-
-def _copy_others(source: Path, target: Path) -> None:
-    """Copy every file of a model but its weights, card and digests (``ctc.safetensors`` is no weight of Whisper)."""
-    for name in list_files(source):
-        if name not in (PACKED, _INDEX) and not _WEIGHT_FILES.fullmatch(name):
-            copy_durably(source / name, target / name)
-
-
-def _close(folder: Path, card: dict[str, Any]) -> None:
-    for name, content in ((CARD, card), (DIGESTS, digest_files(folder, card))):
-        write_durably(folder / name, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def _whole(folder: Path) -> bool:
-    """Return whether a folder is there and every file of it is the recorded one."""
-    try:
-        verify_files(folder)
-    except ModelError:  # missing, or damaged since it was written
-        return False
-    return True

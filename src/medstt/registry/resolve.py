@@ -11,26 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medstt.errors import ModelError, OptionError, UnknownModel
-from medstt.registry.card import Card, read_card
-from medstt.registry.digest import CARD, DIGESTS, verify_files
-from medstt.registry.packed import PACKED, is_packed, unpack_once
+from medstt.registry.card import Card, encode_card, read_card
+from medstt.registry.ctranslate2 import convert_ctranslate2
+from medstt.registry.digest import CARD, DIGESTS, digest_files, digest_model, verify_files
+from medstt.registry.layout import BINARY, INDEX, PACKED, WEIGHTS, convert_once, is_ctranslate2, is_packed
+from medstt.registry.packed import unpack
 from medstt.registry.store import CHALLENGER, CHAMPION, ModelStore, RegisteredModel
 
 BUILT_IN_FOLDER = Path(__file__).resolve().parent.parent / "models"
 
-_READABLE = ("model.safetensors", "model.safetensors.index.json", PACKED)
+_READABLE = (WEIGHTS, INDEX, PACKED, BINARY)
 # Weights in forms of other programs: file -> what the folder is.
 _FOREIGN = {
-    "model.bin": "is converted for CTranslate2 (model.bin)",
     "decoder.onnx": "is an engine's conversion (decoder.onnx), which holds no tokenizer",
     "decoder_model.onnx": "is exported to ONNX by another tool (decoder_model.onnx)",
     "pytorch_model.bin": "holds its weights as pytorch_model.bin, which can run code when it is read",
 }
+_TELLING = ("config.json", *_READABLE, *_FOREIGN)  # a folder with one of them is meant to be a model
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel:
-    """A model ready to be loaded: ``path`` is in Hugging Face's layout, unpacked if it was packed.
+    """A model ready to be loaded: ``path`` is in Hugging Face's layout, whatever form the version has.
 
     ``digest`` is the version's as recorded, None where its folder records none (the engine computes one).
     """
@@ -59,11 +61,17 @@ def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> Re
         return _from_hub(name)
     path, label = found
     card = read_card(path) if (path / CARD).is_file() else None
-    packed = is_packed(path)
-    digest = verify_files(path) if packed or (path / DIGESTS).is_file() else None
-    if digest and packed:
-        path = unpack_once(path, digest, home / "cache" / "models")
-    return ResolvedModel(path, label or (card.name if card else path.name), digest, card)
+    recorded = is_packed(path) or (path / DIGESTS).is_file()
+    digest = verify_files(path) if recorded else None
+    if is_ctranslate2(path):
+        digest = digest or digest_model(digest_files(path, encode_card(card) if card else {}))
+    return ResolvedModel(_ordinary(path, digest, home), label or (card.name if card else path.name), digest, card)
+
+
+def _ordinary(path: Path, digest: str | None, home: Path) -> Path:
+    """Return a folder in Hugging Face's layout: the same, or what is made of it once in the cache of ``home``."""
+    write = unpack if is_packed(path) else convert_ctranslate2 if is_ctranslate2(path) else None
+    return path if write is None or digest is None else convert_once(path, digest, home / "cache" / "models", write)
 
 
 def locate_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> tuple[Path, str] | None:
@@ -94,7 +102,9 @@ def _local_folder(name: str) -> Path | None:
     """Return the folder if the name is a path of one; a bare word counts only with a separator or model files in it."""
     path = Path(name).expanduser()
     looks_like_path = "/" in name or "\\" in name or name in (".", "..")
-    if path.is_dir() and (looks_like_path or any((path / file).is_file() for file in ("config.json", *_FOREIGN))):
+    if path.is_dir() and (
+        looks_like_path or any((path / file).is_file() for file in ("config.json", BINARY, *_FOREIGN))
+    ):
         _check_readable(path)
         return path.resolve()
     if name.startswith((".", "/", "~")):
@@ -105,7 +115,7 @@ def _local_folder(name: str) -> Path | None:
 
 def _check_readable(path: Path) -> None:
     """Raise UnknownModel for a folder without a model, ModelError for one in another program's form."""
-    if not any((path / file).is_file() for file in (*_READABLE, *_FOREIGN, "config.json", CARD)):
+    if not any((path / file).is_file() for file in (*_TELLING, CARD)):
         raise UnknownModel(f"{path} holds no model (no config.json)", "Give a folder in Hugging Face layout")
     if not any((path / file).is_file() for file in _READABLE):
         for file, what in _FOREIGN.items():
