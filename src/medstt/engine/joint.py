@@ -25,7 +25,7 @@ BEAMS = 4
 _BY_DECODER = 12  # tokens a beam may go on with: so many that the decoder thinks likely
 _BY_LETTERS = 16  # and so many that begin like what was heard
 _WAYS_ON = 24  # a name that was begun with so few ways on has all of them looked at
-_NO_SPACE = -1.5  # nats for a space that was not heard
+_NO_SPACE = -0.7  # nats for a space that was not heard
 _MISMATCH = 0.6
 _LONGEST = 10  # letters of a token that are compared with what was heard
 _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
@@ -49,12 +49,12 @@ class Spellings:
             self._first[token, : len(each)] = each[:_LONGEST]
         self.sayable = (self.lengths > 0) & np.array([table.can_say([token]) for token in range(len(texts))])
 
-    def like(self, heard: Sequence[int], count: int) -> Ints:
+    def like(self, heard: Ints, count: int) -> Ints:
         """Return the ``count`` tokens that begin most like these letters."""
         if not len(heard):
             return np.zeros(0, np.int64)
         wanted = np.full(_LONGEST, -2, np.int8)
-        wanted[: min(len(heard), _LONGEST)] = heard[:_LONGEST]
+        wanted[: len(heard[:_LONGEST])] = heard[:_LONGEST]
         same = (self._first == wanted).sum(axis=1)
         score = np.where(self.sayable, same - _MISMATCH * (self.lengths - same), -np.inf)
         return np.argpartition(score, -count)[-count:]
@@ -92,7 +92,7 @@ class LetterPaths:
         best = letters.max(axis=1)
         self._rest = np.zeros(len(letters) + 1, np.float32)
         self._rest[:-1] = np.cumsum(best[::-1])[::-1]
-        self._total = float(self._rest[0])
+        self._total = np.float32(self._rest[0])
         likeliest = letters.argmax(axis=1)
         changes = np.flatnonzero(np.diff(likeliest, prepend=-1))
         spoken = changes[likeliest[changes] > _SPACE]

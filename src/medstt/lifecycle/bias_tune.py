@@ -21,10 +21,10 @@ from medstt.evaluate.listening import Arm, Outcome, Progress, compare_arms
 from medstt.registry.card import read_card, write_card
 from medstt.vocab import Lexicon
 
-BOOSTS = (0.25, 0.5, 1.0, 1.5, 2.0)
+BOOSTS = (0.5, 1.0, 2.0)
 ENTRIES = (0.0, 0.25)
-REPLACES = (-2.0, 0.0, 2.0, 4.0)
-LETTERS = (1.0, 2.0)  # for models with a head that hears letters
+REPLACES = (-2.0, 0.0, 3.0)
+LETTERS = (1.0, 2.5)  # for models with a head that hears letters
 MOST_WER_LOSS = 0.003  # of speech without a drug
 MOST_SPURIOUS = 0.003  # more terms that nobody said, of all words
 DECODER_WEIGHTS = (0.0, 0.2, 0.4, 0.8)  # for those as well
