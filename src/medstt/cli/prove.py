@@ -6,6 +6,7 @@ Owns the arguments and the two files. Knows nothing of training or scores.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -54,13 +55,19 @@ def prove(
     studio = Studio(plan.parent, data, texts, out, jobs or usable_cores())
     tell = Tell(lambda line: print(f"medstt: {line}", file=sys.stderr, flush=True), RunDisplay)
     document = prove(wanted, studio, settings.home, tell, only or ())
-    command = " ".join(["medstt prove", str(plan), *(f"--set {value}" for value in set_),
-                        *(f"--only {name}" for name in only or [])])  # fmt: skip
-    report = render(document, command)
+    report = render(document, _command(plan, set_, only or []))
     for folder in (out, results):
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            content = json.dumps({"command": command, **document}, indent=1, ensure_ascii=False)
+            content = json.dumps(
+                {"command": _command(plan, set_, only or []), **document}, indent=1, ensure_ascii=False
+            )
             write_atomically(folder / f"{plan.stem}.json", content + "\n")
             write_atomically(folder / f"{plan.stem}.md", report)
     print(out / f"{plan.stem}.md")
+
+
+def _command(plan: Path, changes: list[str], only: list[str]) -> str:
+    """Return the command for a report: where this machine keeps things is left out."""
+    flags = [f"--set {re.sub(r'=/.*/', '=', change)}" for change in changes] + [f"--only {name}" for name in only]
+    return " ".join(["medstt prove", plan.name if plan.is_absolute() else str(plan), *flags])

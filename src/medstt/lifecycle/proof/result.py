@@ -65,7 +65,7 @@ def prove(plan: Plan, studio: Studio, home: Path, tell: Tell, only: Collection[s
     stamp(studio.folder, _identity(plan, base))
     tell.say("speech")
     material = prepare(plan, studio)
-    identity = _identity(plan, base) | {"own": digest_manifest(studio.training / OWN)}
+    made_from = {"base": base.digest or base.name, "own": digest_manifest(studio.training / OWN)}
     taught = figure.count_terms_said(material.own, open_spotter()[0])
     spot, lexicon = open_spotter(heard=taught.keys())
     known = figure.Familiarity(_count_heard(plan, material, studio, spot), taught)
@@ -77,9 +77,9 @@ def prove(plan: Plan, studio: Studio, home: Path, tell: Tell, only: Collection[s
         for name, items in material.tests.items():
             tell.say(f"{row.name}: {name}, {len(items)} utterances")
             row.tables[name] = _ask(row, name, items, export, studio, home, spot, known, tell)
-    document = describe(plan, rows, material)
-    return document | {"identity": identity, "lexicon": lexicon, "environment": describe_environment(),
-                       "date": f"{datetime.now(UTC):%Y-%m-%d}"}  # fmt: skip
+    document = describe(plan.model_copy(update={"base": base.name}), rows, material)  # a name: no path of this machine
+    about = {"made_from": made_from, "lexicon": lexicon, "environment": describe_environment()}
+    return document | about | {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
 def _identity(plan: Plan, base: ResolvedModel) -> dict[str, str]:
