@@ -20,7 +20,7 @@ HEAD = "ctc.safetensors"  # beside a model's weights: project.weight (characters
 
 Letters = npt.NDArray[np.float32]  # log-probabilities (positions, characters)
 
-_LEAST = np.float32(-5.0)  # nats of a letter that was not heard at all
+_LEAST = np.float32(-4.0)  # nats of a letter that was not heard at all
 _BLANK = 0
 _NUMBER = {character: number for number, character in enumerate(CHARACTERS) if number}
 
