@@ -21,7 +21,15 @@ from medstt.cli.app import COMMANDS
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "vocab/*.md", "training/*.md", "training/results/*.md", "serving/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "vocab/*.md",
+        "training/*.md",
+        "training/results/*.md",
+        "serving/*.md",
+        "src/medstt/*/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
