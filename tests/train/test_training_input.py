@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 from small_set import make_set
+from tokenizers import Tokenizer, models
+from transformers import WhisperTokenizerFast
 
-from medstt.errors import DataError, ResourceError
+from medstt.errors import DataError, ModelError, ResourceError
 from medstt.manifest import read_manifest, write_manifest
 from medstt.train.loop import BEST, CHECKPOINT, LOG, write_state
 from medstt.train.recipe import DataSource, Recipe, Shape
-from medstt.train.run import Places, run
+from medstt.train.run import Places, check_tokens, run
 from medstt.train.stop import DEV_SCORE, read_log
 from medstt.values import Utterance
 
@@ -104,3 +106,10 @@ def test_a_run_stops_when_the_dev_score_gets_no_better(tmp_path: Path) -> None:
     assert int(torch.load(places.run / BEST, weights_only=True)["step"]) == 2
     run(plan, places, None, jobs=1, report=quiet, dev_count=2)  # a stopped run does not go on
     assert len([row for row in read_log(places.run / LOG) if DEV_SCORE in row]) == 3
+
+
+def test_a_base_without_the_needed_tokens_is_refused(tmp_path: Path) -> None:
+    tokens = ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>"]  # English alone
+    made = Tokenizer(models.WordLevel({token: number for number, token in enumerate(tokens)}, "<|endoftext|>"))
+    with pytest.raises(ModelError, match=r"vocabulary lacks <\|0\.00\|>, <\|de\|>.*multilingual"):
+        check_tokens(WhisperTokenizerFast(tokenizer_object=made))

@@ -19,6 +19,9 @@ from medstt.values import LANGUAGES
 # Characters of the CTC side task: enough to align both languages; index 0 is the blank.
 CTC_CHARACTERS = "\0 abcdefghijklmnopqrstuvwxyzäöüß'-"
 
+AUDIO_CONTEXT = "audio_context"  # in a model's configuration: "full" where it hears nothing but 30 s
+FULL_FRAMES = 3000
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -71,8 +74,15 @@ def generation_config(tokenizer: WhisperTokenizerFast) -> GenerationConfig:
 
 
 def encode(model: WhisperForConditionalGeneration, features: Tensor) -> Tensor:
-    """Return encoder states (B, T / 2, d) of features (B, n_mels, T) of any even length T up to 3000."""
+    """Return encoder states (B, T / 2, d) of features (B, n_mels, T) of any even length T up to 3000.
+
+    A model whose configuration says that it hears 30 s only, such as a stock teacher, gets the clips padded to that.
+    """
     encoder = model.model.encoder
+    if getattr(model.config, AUDIO_CONTEXT, "dynamic") == "full" and features.shape[2] < FULL_FRAMES:
+        silence = features.amin((1, 2), keepdim=True)  # what silence becomes when a clip is scaled
+        padding = silence.expand(*features.shape[:2], FULL_FRAMES - features.shape[2])
+        features = torch.cat([features, padding], 2)
     states = nn.functional.gelu(encoder.conv1(features))
     states = nn.functional.gelu(encoder.conv2(states)).permute(0, 2, 1)
     states = states + encoder.embed_positions.weight[: states.shape[1]]

@@ -22,6 +22,8 @@ from transformers import WhisperConfig, WhisperForConditionalGeneration, Whisper
 from medstt.disk import write_atomically
 from medstt.errors import ConflictError, DataError, MedsttError, ModelError, ResourceError
 from medstt.process import end_with_parent
+from medstt.registry.card import read_card
+from medstt.registry.digest import CARD
 from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
 from medstt.train.augment import Augment, AugmentOptions
 from medstt.train.batch import BatchOptions, Sampler, TextSampler
@@ -31,13 +33,13 @@ from medstt.train.dev import missed_terms, transcribe_cache, word_error_rates
 from medstt.train.export import load_head, save_head
 from medstt.train.loop import Trainer
 from medstt.train.memory import OutOfMemory, carry_out, fit, is_out_of_memory
-from medstt.train.model import CtcHead, build_model, generation_config
+from medstt.train.model import AUDIO_CONTEXT, CtcHead, build_model, generation_config
 from medstt.train.recipe import DataSource, Recipe
 from medstt.train.stop import DEV_SCORE
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE, train_tokenizer
 from medstt.values import LANGUAGES
 
-N_MELS = 80
+IDENTITY = "run.json"  # in the run's folder: what decides which model its checkpoint is of
 FAILURE = "failure.json"  # in the run's folder: what stopped one of several processes
 EXPORT = "export"  # folder of the finished model inside the run's
 LORA_SCALES = (0.5, 0.75, 1.0, 1.25)
@@ -51,6 +53,25 @@ class Places:
     data: Path
     cache: Path
     run: Path
+
+
+def check_identity(recipe: Recipe, folder: Path) -> None:
+    """Record which model a folder trains; raises DataError where its checkpoint is of another.
+
+    Steps, rates and data may change from one call to the next; name, base, method and shape may not.
+    """
+    path = folder / IDENTITY
+    wanted = recipe.model_dump(mode="json", include={"name", "base", "method", "lora_rank", "shape"})
+    if path.exists():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        changed = [key for key in wanted if old.get(key) != wanted[key]]
+        if changed:
+            raise DataError(
+                f"{folder} holds a run with another {', '.join(changed)}",
+                "Give another --run folder, or delete this one",
+            )
+    else:
+        write_atomically(path, json.dumps(wanted, indent=1) + "\n")
 
 
 @contextmanager
@@ -112,10 +133,11 @@ def recipe_digest(recipe: Recipe) -> str:
 
 def prepare(recipe: Recipe, places: Places, base: Path | None, jobs: int) -> None:
     """Make what all processes of a run read: feature caches and, for a new model, the tokenizer."""
-    caches = [cache for cache, _ in open_caches(recipe.train, places, N_MELS, jobs)]
+    n_mels = config_of(recipe, base).num_mel_bins
+    caches = [cache for cache, _ in open_caches(recipe.train, places, n_mels, jobs)]
     if not caches:
         raise DataError(f"recipe {recipe.name}: no training manifest is there", "Make one with `medstt synth`")
-    open_caches([*recipe.noise, *recipe.dev], places, N_MELS, jobs)
+    open_caches([*recipe.noise, *recipe.dev], places, n_mels, jobs)
     if base is None and not (places.run / "tokenizer" / "tokenizer.json").exists():
         texts = (row.text for cache in caches for row in cache.utterances)
         train_tokenizer(texts, recipe.shape.vocabulary, places.run / "tokenizer")
@@ -145,19 +167,30 @@ def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Tra
     teacher = None
     if recipe.loss.distil > 0 and base is not None:
         teacher = WhisperForConditionalGeneration.from_pretrained(base).float()
+        if not hears_short_clips(base):
+            teacher.config.update({AUDIO_CONTEXT: "full"})
     head = CtcHead(model.config.d_model)
     if base is not None:
         load_head(head, base)
     return Trainer(model, head, recipe, places.run, teacher), tokenizer
 
 
+def hears_short_clips(base: Path) -> bool:
+    """Tell whether a base was trained for clips shorter than 30 s, as its card says; stock weights have none."""
+    return (base / CARD).exists() and read_card(base).audio_context == "dynamic"
+
+
 def make_sampler(
-    recipe: Recipe, places: Places, tokenizer: WhisperTokenizerFast, caches: Sequence[tuple[FeatureCache, float]]
+    recipe: Recipe,
+    places: Places,
+    tokenizer: WhisperTokenizerFast,
+    caches: Sequence[tuple[FeatureCache, float]],
+    n_mels: int = 80,
 ) -> Sampler:
     """Return what draws a recipe's batches."""
     noises = tuple(
         cache.features(index)
-        for cache, _ in open_caches(recipe.noise, places, N_MELS, 1)
+        for cache, _ in open_caches(recipe.noise, places, n_mels, 1)
         for index in range(len(cache.utterances))
     )
     return Sampler(
@@ -175,9 +208,10 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
         meeting = (places.run / "rendezvous").resolve().as_uri()
         dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=recipe.processes)
     trainer, tokenizer = open_trainer(recipe, places, base)
-    caches = open_caches(recipe.train, places, N_MELS, 1)
-    sampler = make_sampler(recipe, places, tokenizer, caches)
-    devs = open_caches(recipe.dev, places, N_MELS, 1)
+    n_mels = trainer.model.config.num_mel_bins
+    caches = open_caches(recipe.train, places, n_mels, 1)
+    sampler = make_sampler(recipe, places, tokenizer, caches, n_mels)
+    devs = open_caches(recipe.dev, places, n_mels, 1)
 
     def evaluate() -> dict[str, float]:
         scores: dict[str, float] = {}
@@ -249,6 +283,7 @@ def run(
     ``report`` must be a module's function: it is called in the first process of the run.
     """
     with locked(places.run):
+        check_identity(recipe, places.run)
         prepare(recipe, places, base, jobs)
 
         def attempt(plan: Recipe) -> None:
@@ -263,7 +298,7 @@ def run(
         if recipe.patience:
             trainer.load_best()
         if recipe.method == "lora":
-            devs = [cache for cache, _ in open_caches(recipe.dev, places, N_MELS, 1)]
+            devs = [cache for cache, _ in open_caches(recipe.dev, places, trainer.model.config.num_mel_bins, 1)]
             merge_best(trainer.model, tokenizer, devs, dev_count)
         save_head(trainer.head, places.run / EXPORT)
         return trainer.model, tokenizer
