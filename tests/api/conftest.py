@@ -160,9 +160,9 @@ class Program:
     process: subprocess.Popen[str]
 
     def children(self) -> list[int]:
-        return [
-            int(one) for one in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        ]
+        """Return its child processes; each belongs to the thread that started it."""
+        threads = Path(f"/proc/{self.process.pid}/task").iterdir()
+        return [int(one) for thread in threads for one in (thread / "children").read_text().split()]
 
     def memory_mb(self) -> float:
         """Return the resident memory of the server itself, without its decoders."""

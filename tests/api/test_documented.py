@@ -39,4 +39,4 @@ def test_the_documented_calls_work_as_they_stand(documented: Any) -> None:
         code = f"KEY = {documented.key!r}\n" + script.replace(home, documented.url)
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.strip() == "The patient is well"
+        assert "The patient is well" in done.stdout, done.stdout
