@@ -64,7 +64,7 @@ def read_documents(folders: Iterable[Path]) -> list[dict[str, Any]]:
     documents = []
     for folder in folders:
         documents += [read_summary(run) for run in find_runs([folder])]
-        for path in sorted(folder.glob("*.json")):
+        for path in sorted(folder.glob("*.json")) if not (folder / SPEC).is_file() else ():
             try:
                 record = json.loads(path.read_text(encoding="utf-8"))
                 documents.append({**record, "pools": dict(record["pools"])})
