@@ -108,14 +108,16 @@ def _without_names(padded: Path, work: Path, beam: int, programs: list[str]) -> 
 
 @contextmanager
 def _as_served(padded: Path, work: Path) -> Iterator[list[Peer]]:
-    from medstt.benchmark.service import running
+    from medstt.benchmark.server import running
     from medstt.evaluate.agreement import Peer
     from medstt.evaluate.system import SystemOptions, open_system
 
     group = "30 s, beam 1, as served"
-    with running("onnx", 1, 1, str(padded)) as server:
+    home = work / "served"
+    home.mkdir()
+    with running(home, model=str(padded)) as server:
         remote = SystemOptions(api_key=server.key, timeout_s=600)
-        name = f"{server.url}/v1#whisper-1?format=verbatim"
+        name = f"http://127.0.0.1:{server.port}/v1#whisper-1?format=verbatim"
         yield [
             Peer(group, "medstt", lambda: open_system(str(padded), SystemOptions(home=work / "home"))),
             Peer(group, "medstt serve", lambda: open_system(name, remote)),
