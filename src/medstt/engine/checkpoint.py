@@ -24,7 +24,7 @@ from medstt.values import LANGUAGES
 AudioContext = Literal["dynamic", "full"]
 Array = npt.NDArray[np.float32]
 
-DECODER_WEIGHT = 0.6  # of models with a head that hears letters, never tuned
+DECODER_WEIGHT = 0.8  # of models with a head that hears letters, never tuned
 MOST_DECODER_WEIGHT = 10
 WEIGHT_KEY = "decoder_weight"
 _DIGESTED = ("config.json", "generation_config.json", "preprocessor_config.json", "tokenizer.json", "card.json", HEAD)

@@ -38,6 +38,7 @@ class _Opened:
     cache: Cache
     languages: list[dict[str, float]]
     no_speech: list[float]
+    letters: list[Letters]
 
 
 class WhisperEngine:
@@ -156,14 +157,17 @@ class WhisperEngine:
     def _open(self, clips: Sequence[Clip], audio_context: str | None) -> _Opened:
         """Encode clips and feed <|startoftranscript|>: its prediction gives the languages and no speech."""
         memory = self._backend.encode([self._features(clip, audio_context) for clip in clips])
-        for clip, letters in zip(clips, self._backend.letters(memory), strict=False):  # none without a head for them
-            self._heard.put(clip.samples, _spoken(letters, clip))
+        heard = self._backend.letters(memory)  # none without a head for them
+        letters = [_spoken(found, clip) for found, clip in zip(heard, clips, strict=bool(heard))]
+        for clip, found in zip(clips, letters, strict=bool(heard)):
+            self._heard.put(clip.samples, found)
         first = np.full((len(clips), 1), self._tokens.start, np.int64)
         logprobs, cache = self._backend.step(memory, self._backend.begin(memory, 1), first, [0], self._tokens.nothing)
         rows = logprobs[:, 0]
         silent = self._tokens.no_speech
         no_speech = [0.0] * len(clips) if silent is None else np.exp(rows[:, silent]).tolist()
-        return _Opened(memory, cache, [self._language_probabilities(row) for row in rows], no_speech)
+        languages = [self._language_probabilities(row) for row in rows]
+        return _Opened(memory, cache, languages, no_speech, letters)
 
     def _language_probabilities(self, row: Array) -> dict[str, float]:
         if not self._tokens.languages:
@@ -203,12 +207,10 @@ class WhisperEngine:
         self, joint: JointSearch, opened: _Opened, clip: Clip, index: int, prompts: Tokens, limit: int
     ) -> list[Candidate]:
         """Search one clip of a batch with the decoder and the letters that were heard."""
-        letters = self._heard.get(clip.samples)
-        assert letters is not None  # put there when the batch was opened
         alone = len(opened.languages) == 1
         memory = opened.memory if alone else self._backend.select(opened.memory, [index])
         cache = opened.cache if alone else self._backend.reorder(opened.cache, np.array([index]))
-        return joint.run(memory, cache, prompts[index : index + 1], letters, limit, clip.bias)
+        return joint.run(memory, cache, prompts[index : index + 1], opened.letters[index], limit, clip.bias)
 
     def _is_suspect(self, candidate: Candidate) -> bool:
         return candidate.ending != "end" or is_repetitive(self._tokens.decode(candidate.tokens))
