@@ -109,17 +109,24 @@ def test_a_spool_object_is_read_with_the_key_that_is_nowhere_stored(objects: Obj
     assert key not in path.read_bytes()
 
 
-def test_a_full_disk_is_a_resource_error(objects: ObjectStore) -> None:
+@pytest.mark.parametrize("size", [10, 2 * CHUNK_BYTES])
+def test_a_full_disk_is_a_resource_error_and_the_draft_goes(objects: ObjectStore, size: int) -> None:
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("no /dev/full here")
     _, writer = objects.create()
     writer._file.close()
-    writer._file = full.open("wb", buffering=0)  # type: ignore[assignment]
-    block = bytes(2 * CHUNK_BYTES)
+    writer._file = full.open("wb")  # type: ignore[assignment]
+
+    def store() -> None:
+        writer.write(bytes(size))
+        writer.commit()
+
     with pytest.raises(ResourceError, match="disk is full"):
-        writer.write(block)
+        store()
     writer.abort()
+    writer.abort()
+    assert list(objects.names()) == []
 
 
 def test_the_key_file_is_made_once_and_refused_when_others_can_read_it(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import secrets
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -113,7 +113,8 @@ class ObjectWriter:
     def abort(self) -> None:
         """Remove what was written; safe to call twice and after commit."""
         if not self._file.closed:
-            self._file.close()
+            with suppress(OSError):  # closing writes what is left, which a full disk refuses once more
+                self._file.close()
         self._draft.unlink(missing_ok=True)
 
 
