@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 from planted import PLANTERS, plant, reword
+from spoken_planted import CONTRASTS, QUANTITIES, plant_spoken, reword_spoken
 
 from medstt.metrics.align import align
 from medstt.metrics.critical import Finding, find_critical
@@ -35,3 +36,24 @@ def test_planted_errors_are_counted_once_and_as_nothing_else(kind: str) -> None:
 def test_harmless_rewording_is_no_error() -> None:
     alarms = [(row, found) for row in reword(200) if (found := findings(row[1], row[2], row[0]))]
     assert len(alarms) <= 4, alarms
+
+
+# Kinds that the committed hypotheses of medstt-mini-base and medstt-mini have room for, and how often at least.
+# Newer ones: `python tests/metrics/spoken_planted.py RUN...` of runs on critical and numbers, where all kinds occur.
+FEWEST = {"negation": 30, "side": 60, "quantity": 30, "unit": 3}
+
+
+@pytest.mark.parametrize("kind", list(CONTRASTS))
+def test_errors_planted_into_what_a_model_wrote_are_found(kind: str) -> None:
+    planted = plant_spoken(kind, 100)
+    wanted = QUANTITIES if kind == "quantity" else {kind}
+    missed = [row for row in planted if not wanted & {f.kind for f in findings(row[1], row[2], row[0])}]
+    assert len(planted) >= FEWEST.get(kind, 0)
+    assert len(missed) <= len(planted) // 50, missed
+
+
+def test_harmless_rewording_of_what_a_model_wrote_is_no_error() -> None:
+    reworded = reword_spoken()
+    alarms = [(row, found) for row in reworded if (found := findings(row[1], row[2], row[0]))]
+    assert len(reworded) >= 50
+    assert len(alarms) <= len(reworded) // 50, alarms
