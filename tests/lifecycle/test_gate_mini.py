@@ -16,7 +16,7 @@ from medstt.evaluate.run import open_run
 GATE = """
 version = 1
 worse_share = 100.0
-p95_ratio = 1000.0
+p95_ratio = 1000000.0
 
 [[rules]]
 rate = "critical_negation"

@@ -36,7 +36,7 @@ manifest = "m.jsonl"
 GATE = """
 version = 7
 worse_share = 10.0
-p95_ratio = 1000.0
+p95_ratio = 1000000.0
 
 [[rules]]
 rate = "critical_negation"
