@@ -8,6 +8,7 @@ import numpy as np
 
 from medstt.engine.bias import BiasOptions, NameCheck
 from medstt.engine.fake import FakeEngine
+from medstt.engine.letter import CHARACTERS, Letters
 from medstt.engine.protocol import Clip
 from medstt.text import open_formatter
 from medstt.values import RATE_HZ, Hypothesis, ModelRef, Segment, Transcript, Word
@@ -26,10 +27,11 @@ def heard(text: str, doubtful: str = "") -> Hypothesis:
 
 
 DEFAULTS = BiasOptions()
+ORDINARY = ("the", "patient", "started", "start", "stop", "today", "and", "is", "well", "now")
 
 
 def check(options: BiasOptions = DEFAULTS) -> NameCheck:
-    return NameCheck(LEXICON, options, lambda text: len(text.split()), lambda word: word in ("patient", "started"))
+    return NameCheck(LEXICON, options, lambda text: len(text.split()), lambda word: word in ORDINARY)
 
 
 def engine_that_means(text: str) -> FakeEngine:
@@ -104,3 +106,48 @@ def test_an_engine_without_scores_is_not_asked() -> None:
 
     hypothesis = heard("start abakavir today", "abakavir")
     assert check().check(Mute(), CLIP, hypothesis) is hypothesis
+
+
+def test_no_name_takes_the_place_of_a_negation_or_a_number() -> None:
+    for word in ("without", "fifty", "left"):
+        assert check(BiasOptions(replace=20.0, keep=30.0)).check(
+            engine_that_means("start abacavir today"), CLIP, heard(f"start {word} today", word)
+        ).text == f"start {word} today"  # fmt: skip
+    both = heard("stop abakavir not today", "abakavir not")
+    after = check().check(engine_that_means("stop abacavir not today"), CLIP, both)
+    assert after.text == "stop abacavir not today"
+
+
+class Listener(FakeEngine):
+    """A fake that also hears letters, those of a text of its own."""
+
+    def __init__(self, said: str, heard_letters: str) -> None:
+        super().__init__(otherwise=said)
+        path = [place for letter in heard_letters for place in (CHARACTERS.index(letter), 0)]
+        found = np.full((len(path), len(CHARACTERS)), -4.0, np.float32)
+        found[np.arange(len(path)), path] = -0.05
+        self._found = found
+
+    @property
+    def capabilities(self):  # type: ignore[no-untyped-def]
+        return replace(super().capabilities, letters=True)
+
+    def letters(self, clip: Clip) -> Letters | None:
+        return self._found
+
+
+def test_letters_find_and_choose_a_name_that_the_decoder_did_not_think_of() -> None:
+    """The decoder means what it wrote; the letters are far nearer to a name."""
+    before = heard("the patient started bela tazept today and is well now")
+    engine = Listener("another text", "the patient started belatasept today and is well now")
+    options = BiasOptions(letters=2.5)
+    after = check(options).check(engine, CLIP, before)
+    assert after.text == "the patient started belatacept today and is well now"
+    (choice,) = after.choices
+    assert (choice.heard, choice.written, choice.reason) == ("bela tazept", "belatacept", "replaced")
+    assert check(BiasOptions(letters=0.0)).check(engine, CLIP, before) is before  # confident words, no letters asked
+
+
+def test_where_most_words_are_noise_no_name_is_put_in_their_place() -> None:
+    before = heard("bela tazept grmbl frtz knurps")
+    assert check().check(Listener("x", "belatasept grmbl frtz knurps"), CLIP, before) is before

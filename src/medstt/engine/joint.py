@@ -29,6 +29,7 @@ _NO_SPACE = -0.7  # nats for a space that was not heard
 _MISMATCH = 0.6
 _LONGEST = 10  # letters of a token that are compared with what was heard
 _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
+_UNHEARD = -1.2  # nats a letter: a reading that fits the letters so badly is no ground for names
 _FAR = np.float32(-1e9)
 _BLANK, _SPACE = 0, 1
 
@@ -160,12 +161,29 @@ class JointSearch:
     def run(
         self, memory: Memory, cache: Cache, prompt: Tokens, letters: Letters, limit: int, bias: Bias | None
     ) -> list[Candidate]:
-        """Return readings, best first; ``cache`` has one row that was fed what came before ``prompt`` (1, n)."""
+        """Return readings, best first; ``cache`` has one row that was fed what came before ``prompt`` (1, n).
+
+        Where the best one fits the letters badly, as with a voice that the head does not understand, the list would
+        put names in the place of noise: the clip is searched again without it.
+        """
+        found = self._search(memory, cache, prompt, letters, limit, bias)
+        if bias is not None and self._is_unheard(found[0]):
+            found = self._search(memory, cache, prompt, letters, limit, None)
+        return [candidate for candidate, _ in found]
+
+    def _is_unheard(self, found: tuple[Candidate, float]) -> bool:
+        candidate, loss = found
+        return loss < _UNHEARD * sum(len(self.spellings.letters[token]) for token in candidate.tokens)
+
+    def _search(
+        self, memory: Memory, cache: Cache, prompt: Tokens, letters: Letters, limit: int, bias: Bias | None
+    ) -> list[tuple[Candidate, float]]:
+        """Return readings, best first, each with what it loses against the letters."""
         heard = LetterPaths(letters)
         paths = heard.start()
         beams = [_Beam((), (), 0.0, bias.start() if bias else None)]
         logprobs, cache = self.backend.step(memory, cache, prompt, [prompt.shape[1] - 1], self.rules.first)
-        finished: list[Candidate] = []
+        finished: list[tuple[Candidate, float]] = []
         for _ in range(limit):
             rows = logprobs[:, 0]
             weighed = self._weigh(rows)
@@ -174,7 +192,7 @@ class JointSearch:
             grown = self._grow(heard, paths, parents, tokens, first=not beams[0].tokens)
             scores = np.array([beams[row].gained for row in parents]) + gains + heard.loss(grown)
             best = np.argsort(-scores, kind="stable")[:BEAMS]
-            if not len(best) or (finished and max(one.score for one in finished) >= scores[best[0]]):
+            if not len(best) or (finished and max(one.score for one, _ in finished) >= scores[best[0]]):
                 break
             chosen = [(int(parents[place]), int(tokens[place]), float(gains[place])) for place in best]
             beams = [
@@ -191,25 +209,28 @@ class JointSearch:
         else:
             loss = heard.loss(paths)
             finished += [
-                Candidate(beam.tokens, beam.logprobs, beam.gained + float(loss[row]), "length")
+                (Candidate(beam.tokens, beam.logprobs, beam.gained + float(loss[row]), "length"), float(loss[row]))
                 for row, beam in enumerate(beams)
             ]
-        return sorted(finished, key=lambda one: one.score, reverse=True)
+        return sorted(finished, key=lambda one: one[0].score, reverse=True)
 
     def _weigh(self, logprobs: Array) -> Array:
         """Return what the decoder gives to tokens, with some of it for those that it did not expect."""
         weighed: Array = np.maximum(logprobs, np.log(_SURPRISE / logprobs.shape[-1])) * np.float32(self.weight)
         return weighed
 
-    def _ends(self, beams: Sequence[_Beam], losses: Array, rows: Array, bias: Bias | None) -> list[Candidate]:
+    def _ends(
+        self, beams: Sequence[_Beam], losses: Array, rows: Array, bias: Bias | None
+    ) -> list[tuple[Candidate, float]]:
         ended = []
         for row, beam in enumerate(beams):
             logprob = float(rows[row, self.rules.end])
             bonus = bias.bonus(beam.state) if bias else None
             gain = float(_gains(self._weigh(rows[row]), bonus, np.array([self.rules.end]))[0])
             if np.isfinite(logprob):
-                score = beam.gained + gain + float(losses[row])
-                ended.append(Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"))
+                loss = float(losses[row])
+                reading = Candidate(beam.tokens, (*beam.logprobs, logprob), beam.gained + gain + loss, "end")
+                ended.append((reading, loss))
         return ended
 
     def _propose(

@@ -28,6 +28,7 @@ _BY_LETTERS = 12  # names of one place whose letters are compared with what was 
 _DECODER = 6.0  # nats by which the decoder may outweigh the letters; names beyond are not scored by it
 _PLACES = 4  # in one clip
 _MOST_DOUBTFUL = 0.5  # of a clip's words; where more are in doubt, it is not a name that went wrong
+_FEW = 4  # words of a clip, from which on a share says something
 _LONGEST = 3  # words that may be one name
 
 
@@ -97,7 +98,10 @@ class NameCheck:
         doubtful = [
             index
             for index, word in enumerate(hypothesis.words)
-            if index not in taken and word.confidence < self._options.doubt and words[index].isalpha()
+            if index not in taken
+            and word.confidence < self._options.doubt
+            and words[index].isalpha()
+            and not _is_fact(words[index], hypothesis.language)
         ]
         if len(doubtful) > _MOST_DOUBTFUL * len(words):
             return
@@ -116,7 +120,10 @@ class NameCheck:
             if index not in taken
             and words[index].isalpha()
             and (word.confidence < self._options.doubt or not self._ordinary(words[index]))
+            and not _is_fact(words[index], hypothesis.language)
         ]
+        if len(words) >= _FEW and len(suspect) > _MOST_DOUBTFUL * len(words):
+            return
         heard = read_letters(letters) if suspect else ""
         for first, last in _runs(suspect):
             longest = max(range(first, last), key=lambda index: len(words[index]))
@@ -212,6 +219,14 @@ class NameCheck:
         twins = {twin.term.text.lower() for twin in self._lexicon.twins(names[best])}
         rivals = {names[index].lower() for index in near[1:]}
         return 0 if twins & rivals else best
+
+
+def _is_fact(word: str, language: str) -> bool:
+    """Tell whether a word is a number, a negation, a side, a unit: what no name may ever take the place of."""
+    from medstt.metrics.critical import find_facts  # with what it imports: only where a word is in doubt
+    from medstt.text.normalise import canonicalise
+
+    return bool(find_facts(canonicalise(word, language), language))
 
 
 def _runs(indices: Sequence[int]) -> list[tuple[int, int]]:

@@ -38,7 +38,7 @@ class BiasOptions:
     department: float = 1.0
     user: float = 1.0
     doubt: float = 0.5
-    replace: float = 0.0
+    replace: float = -2.0
     keep: float = 4.0
     letters: float = 2.5
 
