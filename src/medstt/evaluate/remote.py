@@ -58,7 +58,9 @@ class RemoteSystem:
         except ImportError as error:
             raise ModelUnavailable("remote systems need the package httpx", "Run `pip install httpx`") from error
         headers = {"Authorization": f"Bearer {options.api_key}"} if options.api_key else {}
-        return cls(base, model, httpx.Client(timeout=options.timeout_s, headers=headers), options, pause)
+        limits = httpx.Limits(max_keepalive_connections=0)  # nobody closes a system: no connection outlives its answer
+        client = httpx.Client(timeout=options.timeout_s, headers=headers, limits=limits)
+        return cls(base, model, client, options, pause)
 
     def describe(self) -> Mapping[str, Any]:
         """Return the address and the model's name; a remote model has no digest."""
