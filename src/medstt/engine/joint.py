@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
-from medstt.engine.letter import Letters, letters_of
+from medstt.engine.letter import CHARACTERS, Letters, letters_of
 from medstt.engine.protocol import Bias, Bonus
-from medstt.engine.search import Candidate, Rules, best_tokens
+from medstt.engine.search import Candidate, Rules
 from medstt.engine.token import TokenTable
 
 BEAMS = 4
@@ -32,6 +32,7 @@ _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possibl
 _UNHEARD = -1.2  # nats a letter: a reading that fits the letters so badly is no ground for names
 _FAR = np.float32(-1e9)
 _BLANK, _SPACE = 0, 1
+_NOTHING = np.zeros(0, np.int64)
 
 Ints = npt.NDArray[np.int64]
 
@@ -42,23 +43,24 @@ class Spellings:
     def __init__(self, table: TokenTable) -> None:
         texts = table.texts()
         found = [letters_of(text.strip()) if _is_spoken(text) else [] for text in texts]
-        self.letters = found
         self.spaced = np.array([text[:1].isspace() for text in texts])
-        self.lengths = np.array([min(len(each), _LONGEST) for each in found])
-        self._first = np.full((len(texts), _LONGEST), -1, np.int8)
+        self.lengths = np.array([len(each) for each in found])
+        self.letters = np.full((len(texts), max(_LONGEST, int(self.lengths.max(initial=0)))), -1, np.int8)
         for token, each in enumerate(found):
-            self._first[token, : len(each)] = each[:_LONGEST]
+            self.letters[token, : len(each)] = each
         self.sayable = (self.lengths > 0) & np.array([table.can_say([token]) for token in range(len(texts))])
+        self._by_first = [np.flatnonzero(self.sayable & (self.letters[:, 0] == n)) for n in range(len(CHARACTERS))]
 
     def like(self, heard: Ints, count: int) -> Ints:
-        """Return the ``count`` tokens that begin most like these letters."""
-        if not len(heard):
-            return np.zeros(0, np.int64)
+        """Return the ``count`` tokens most like the beginning of these letters, of those that begin with one of two."""
+        several = np.concatenate([self._by_first[number] for number in set(heard[:2].tolist())] or [_NOTHING])
+        if len(several) <= count:
+            return several
         wanted = np.full(_LONGEST, -2, np.int8)
         wanted[: len(heard[:_LONGEST])] = heard[:_LONGEST]
-        same = (self._first == wanted).sum(axis=1)
-        score = np.where(self.sayable, same - _MISMATCH * (self.lengths - same), -np.inf)
-        return np.argpartition(score, -count)[-count:]
+        same = (self.letters[several, :_LONGEST] == wanted).sum(axis=1)
+        score = same - _MISMATCH * (np.minimum(self.lengths[several], _LONGEST) - same)
+        return several[np.argpartition(score, -count)[-count:]]
 
 
 def _is_spoken(text: str) -> bool:
@@ -135,9 +137,10 @@ class LetterPaths:
 
 def _go_on(came: Array, sums: Array) -> Array:
     """Return the best score after each position when one character is emitted from any earlier position on."""
-    gone = np.full(came.shape, _FAR, np.float32)
+    gone = np.empty(came.shape, np.float32)
+    gone[:, 0] = _FAR
     np.maximum.accumulate((came - sums)[:, :-1], axis=1, out=gone[:, 1:])
-    gone[:, 1:] += np.broadcast_to(sums, came.shape)[:, 1:]
+    gone[:, 1:] += sums[..., 1:]
     return gone
 
 
@@ -173,7 +176,7 @@ class JointSearch:
 
     def _is_unheard(self, found: tuple[Candidate, float]) -> bool:
         candidate, loss = found
-        return loss < _UNHEARD * sum(len(self.spellings.letters[token]) for token in candidate.tokens)
+        return loss < _UNHEARD * float(self.spellings.lengths[list(candidate.tokens)].sum())
 
     def _search(
         self, memory: Memory, cache: Cache, prompt: Tokens, letters: Letters, limit: int, bias: Bias | None
@@ -216,8 +219,12 @@ class JointSearch:
 
     def _weigh(self, logprobs: Array) -> Array:
         """Return what the decoder gives to tokens, with some of it for those that it did not expect."""
-        weighed: Array = np.maximum(logprobs, np.log(_SURPRISE / logprobs.shape[-1])) * np.float32(self.weight)
+        weighed: Array = np.maximum(logprobs * np.float32(self.weight), self._least(logprobs))
         return weighed
+
+    def _least(self, logprobs: Array) -> np.float32:
+        """Return what a token counts that the decoder did not expect."""
+        return np.float32(self.weight * np.log(_SURPRISE / logprobs.shape[-1]))
 
     def _ends(
         self, beams: Sequence[_Beam], losses: Array, rows: Array, bias: Bias | None
@@ -240,9 +247,13 @@ class JointSearch:
         parents, tokens, gains = [], [], []
         for row, beam in enumerate(beams):
             bonus = bias.bonus(beam.state) if bias else None
-            named = [] if bonus is None or len(bonus.tokens) > _WAYS_ON else bonus.tokens.tolist()
-            liked = [token for token, _ in best_tokens(rows[row], _BY_DECODER, bias, beam.state)]
-            several = np.union1d(np.array(liked + named, np.int64), self.spellings.like(coming[row], _BY_LETTERS))
+            named = _NOTHING if bonus is None else bonus.tokens
+            if bonus is not None and len(named) > _WAYS_ON:
+                named = named[np.argpartition(rows[row, named] + bonus.values, -_WAYS_ON)[-_WAYS_ON:]]
+            liked = np.flatnonzero(rows[row] > self._least(rows))
+            if len(liked) > _BY_DECODER:
+                liked = liked[np.argpartition(rows[row, liked], -_BY_DECODER)[-_BY_DECODER:]]
+            several = np.unique(np.concatenate([liked, named, self.spellings.like(coming[row], _BY_LETTERS)]))
             several = several[self.spellings.sayable[several]]
             parents.append(np.full(len(several), row))
             tokens.append(several)
@@ -257,10 +268,10 @@ class JointSearch:
             np.concatenate([paths.last, spaced.last]),
         )  # fmt: skip
         grown = both.take(parents + len(paths.last) * self.spellings.spaced[tokens])
-        spelt = [self.spellings.letters[token] for token in tokens]
-        for place in range(max(map(len, spelt), default=0)):
-            going = np.array([row for row, each in enumerate(spelt) if len(each) > place])
-            added = heard.add(grown.take(going), np.array([spelt[row][place] for row in going]))
+        letters, lengths = self.spellings.letters[tokens].astype(np.int64), self.spellings.lengths[tokens]
+        for place in range(int(lengths.max(initial=0))):
+            going = np.flatnonzero(lengths > place)
+            added = heard.add(grown.take(going), letters[going, place])
             grown.ended[going], grown.paused[going], grown.last[going] = added.ended, added.paused, added.last
         return grown
 

@@ -72,7 +72,7 @@ class _Item:
         choices: list[tuple[float, int, int, float]] = []  # score, beam, token, log-probability
         for number, beam in enumerate(self.beams):
             row = logprobs[number]
-            for token, gain in best_tokens(row, 2 * self.width, self.bias, beam.state):
+            for token, gain in _best(row, 2 * self.width, self.bias, beam.state):
                 choices.append((beam.score + gain, number, token, float(row[token])))
         choices.sort(key=lambda choice: choice[0], reverse=True)
         beams: list[_Beam] = []
@@ -254,7 +254,7 @@ def _ranked(candidates: list[Candidate]) -> list[Candidate]:
     return list(best.values())
 
 
-def best_tokens(row: Array, count: int, bias: Bias | None, state: Any) -> list[tuple[int, float]]:
+def _best(row: Array, count: int, bias: Bias | None, state: Any) -> list[tuple[int, float]]:
     """Return the ``count`` best tokens of one row with their biased log-probabilities.
 
     A bias may list thousands of tokens: the best of them and the best of the row are found apart and then compared.
