@@ -1,140 +1,312 @@
-"""Measures of the real server on loopback: overhead over the engine, upload memory, queueing under many clients.
+"""What the real server adds to its engine on loopback: time of a request, throughput, memory of an upload, queueing.
 
-Knows nothing of accuracy.
+Knows nothing of accuracy, nor of how figures are shown.
 """
 
 from __future__ import annotations
 
 import heapq
-import io
-import json
+import http.client
 import os
 import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-import wave
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from medstt.client import Client
-from medstt.errors import MedsttError, ResourceError
+from medstt.benchmark.caller import BOUNDARY, Caller, make_form, make_wav
+from medstt.benchmark.figure import Figure
+from medstt.benchmark.server import Running, running, temporary_home, tree_memory_mb
+from medstt.errors import MedsttError
+from medstt.values import Samples
 
-START_S = 300.0
+Direct = Callable[[bytes], object]  # what the server does with a recording, called in this process
+
+CLIP_S = 6.0
+MIXED_S = (2.0, 5.0, 10.0, 30.0)
+UPLOAD_RATE_HZ = 48_000  # stereo: 500 MB are 46 minutes, within the server's limit of length
+WORKERS = 2
+_FIELDS = {"model": "whisper-1", "language": "en"}
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A server that was started for the measurement."""
+class Load:
+    """How much is asked of the server in each part."""
 
-    url: str
-    key: str
-    process: int
-    home: Path
-
-    def memory_mb(self) -> float:
-        """Return the resident memory of the server and its decoders in MB."""
-        total = 0
-        for process in (self.process, *_children(self.process)):
-            try:
-                status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
-            except FileNotFoundError:  # a decoder was just replaced
-                continue
-            total += next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")), 0)
-        return total / 1024
+    repeat: int = 20
+    clips: int = 60
+    upload_mb: int = 500
+    clients: int = 50
+    seconds: float = 600.0
 
 
-def _children(process: int) -> list[int]:
-    try:
-        return [int(one) for one in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
-    except FileNotFoundError:
-        return []
+def measure_overhead(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
+    """Compare one 6 s recording in this process with the same through HTTP, interleaved; medians in ms.
+
+    ``accept`` is an upload until it is acknowledged as durable, ``fsync`` writing and syncing as many bytes here.
+    """
+    sound = make_wav(speech, CLIP_S)
+    transcription, dictation = make_form(sound, _FIELDS), make_form(sound, {"language": "en"})
+    times: dict[str, list[float]] = {name: [] for name in ("direct", "request", "accept", "whole", "fsync")}
+    with (
+        temporary_home() as home,
+        running(home, workers=str(WORKERS), replicas=str(WORKERS)) as server,
+        Caller(server) as caller,
+    ):
+        for _ in range(load.repeat + 1):
+            times["direct"].append(_timed_ms(lambda: direct(sound)))
+            times["request"].append(_timed_ms(lambda: caller.post("/v1/audio/transcriptions", transcription)))
+            times["fsync"].append(_timed_ms(lambda: _sync(home / "probe", sound)))
+            start = time.perf_counter()
+            made = caller.post("/v1/dictations", dictation)
+            times["accept"].append((time.perf_counter() - start) * 1000)
+            caller.wait(made["id"])
+            found = caller.get(f"/v1/dictations/{made['id']}")
+            times["whole"].append(times["accept"][-1] + found["ready_ms"] - found["created_ms"])
+    kept = {name: values[1:] for name, values in times.items()}  # the first one warms up
+    added = [via - own for via, own in zip(kept["request"], kept["direct"], strict=True)]
+    stored = [via - own for via, own in zip(kept["whole"], kept["direct"], strict=True)]
+    median = {name: statistics.median(values) for name, values in kept.items()}
+    return [
+        Figure("overhead", "6 s clip by the engine in one process", median["direct"], "ms"),
+        Figure("overhead", "added by a request", statistics.median(added), "ms", 25),
+        Figure("overhead", "one fsync of the clip, for comparison", median["fsync"], "ms"),
+        Figure("overhead", "dictation: upload until acknowledged as durable", median["accept"], "ms"),
+        Figure("overhead", "dictation: added until ready, with all its fsyncs", statistics.median(stored), "ms"),
+    ]
 
 
-@contextmanager
-def running(engine: str, workers: int, replicas: int, model: str | None = None) -> Iterator[Running]:
-    """Start `medstt serve` with its own home on a free port; its model is the one configured here, or ``model``."""
-    with tempfile.TemporaryDirectory(prefix="medstt-load-") as name:
-        home = Path(name)
-        environment = os.environ | {
-            "MEDSTT_HOME": name,
-            "MEDSTT_ENGINE": engine,
-            "MEDSTT_PORT": "0",
-            "MEDSTT_WORKERS": str(workers),
-            "MEDSTT_REPLICAS": str(replicas),
-            "MEDSTT_REQUESTS_PER_MINUTE": "1000000",
-            "MEDSTT_LOG_LEVEL": "info",
-            **({"MEDSTT_MODEL": model} if model else {}),
+def measure_throughput(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
+    """Compare clips a minute at saturation: this process alone, requests, dictations; twice in turn, the best counts.
+
+    The client's own work is done on the same cores and counts against the server.
+    """
+    sounds = [make_wav(speech, CLIP_S, start) for start in range(5)]
+    work = [sounds[number % len(sounds)] for number in range(load.clips)]
+    best = {"direct": 0.0, "requests": 0.0, "dictations": 0.0}
+    with temporary_home() as home, running(home, workers=str(WORKERS), replicas=str(WORKERS)) as server:
+        rounds: dict[str, Callable[[list[bytes]], None]] = {
+            "direct": lambda some: _together(WORKERS, some, direct),
+            "requests": lambda some: _request_all(server, some),
+            "dictations": lambda some: _dictate_all(server, some),
         }
-        with (home / "log").open("w+", encoding="utf-8") as log:
-            command = [sys.executable, "-m", "medstt", "serve"]
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        for one in rounds.values():
+            one(work[:WORKERS])
+        for _ in range(2):
+            for name, one in rounds.items():
+                start = time.perf_counter()
+                one(work)
+                best[name] = max(best[name], 60 * len(work) / (time.perf_counter() - start))
+    return [
+        Figure("throughput", f"engine alone, {WORKERS} threads", best["direct"], "clips/min"),
+        Figure("throughput", "lost through requests", 100 * (1 - best["requests"] / best["direct"]), "%", 5),
+        Figure("throughput", "lost through dictations", 100 * (1 - best["dictations"] / best["direct"]), "%", 5),
+    ]
+
+
+def _together(count: int, work: Sequence[bytes], action: Callable[[bytes], object]) -> None:
+    with ThreadPoolExecutor(count) as threads:
+        for _ in threads.map(action, work):
+            pass
+
+
+def _request_all(server: Running, work: Sequence[bytes]) -> None:
+    def ask(part: Sequence[bytes]) -> None:
+        with Caller(server) as caller:
+            for sound in part:
+                caller.post("/v1/audio/transcriptions", make_form(sound, _FIELDS))
+
+    count = 2 * WORKERS  # one waits while another is served
+    with ThreadPoolExecutor(count) as threads:
+        for _ in threads.map(ask, [work[number::count] for number in range(count)]):
+            pass
+
+
+def _dictate_all(server: Running, work: Sequence[bytes]) -> None:
+    with Caller(server) as caller:
+        made = [caller.post("/v1/dictations", make_form(sound, {"language": "en"}))["id"] for sound in work]
+        for one in made:
+            caller.wait(one)
+
+
+def measure_upload(load: Load) -> list[Figure]:
+    """Upload a large recording to a server without workers; by how much its memory grew at its highest."""
+    with temporary_home() as home, running(home, workers="0") as server:
+        with Caller(server) as caller:  # what the first upload of all loads is not this one's
+            caller.post("/v1/dictations", make_form(make_wav(np.zeros(1, np.float32), 1), {}))
+        with Watch(server.process, 0.02) as watch:
+            start = time.perf_counter()
+            status = _post_large(server, load.upload_mb)
+            seconds = time.perf_counter() - start
+        before, highest = watch.seen[0][1], max(mb for _, mb in watch.seen)
+    return [
+        Figure("upload", f"memory added by {load.upload_mb} MB (answer {status})", highest - before, "MB", 50),
+        Figure("upload", "time of it", seconds, "s"),
+        Figure("upload", "refused", float(status != 201), "", 0),
+    ]
+
+
+def _post_large(server: Running, megabytes: int) -> int:
+    head = make_form(make_wav(np.zeros(1, np.float32), 0), {}).partition(b"RIFF")[0]
+    size = megabytes << 20
+    rate, width = UPLOAD_RATE_HZ.to_bytes(4, "little"), (UPLOAD_RATE_HZ * 4).to_bytes(4, "little")
+    head += b"RIFF" + (size + 36).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x02\0" + rate + width
+    head += b"\x04\0\x10\0data" + size.to_bytes(4, "little")
+
+    def body() -> Iterator[bytes]:
+        yield head
+        for _ in range(megabytes):
+            yield bytes(1 << 20)
+        yield f"\r\n--{BOUNDARY}--\r\n".encode()
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=1800)
+    headers = {
+        "Authorization": f"Bearer {server.key}",
+        "Content-Type": f"multipart/form-data; boundary={BOUNDARY}",
+    }
+    try:
+        connection.request("POST", "/v1/dictations", body(), headers, encode_chunked=True)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+class Watch:
+    """Notes the memory of a process and its children from a thread of its own: (seconds, MB) in ``seen``."""
+
+    def __init__(self, process: int, every_s: float) -> None:
+        self._process, self._every_s = process, every_s
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seen: list[tuple[float, float]] = []
+
+    def __enter__(self) -> Watch:
+        self.seen.append((0.0, tree_memory_mb(self._process)))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        start = time.monotonic()
+        while not self._done.wait(self._every_s):
+            self.seen.append((time.monotonic() - start, tree_memory_mb(self._process)))
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What the clients saw: waits in ms, and errors."""
+
+    waits: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def measure_clients(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
+    """Let many clients dictate recordings of mixed length for a while, each the next when the last is ready.
+
+    The ideal is the same clients on as many workers that need the engine's time alone, first come first served.
+    """
+    sounds = [make_wav(speech, length, length) for length in MIXED_S]
+    for sound in sounds:
+        direct(sound)
+    alone = [statistics.median(_timed_ms(lambda one=sound: direct(one)) for _ in range(3)) for sound in sounds]  # type: ignore[misc]
+    heard = _Heard()
+    with temporary_home() as home, running(home, workers=str(WORKERS), replicas=str(WORKERS)) as server:
+        forms = [make_form(sound, {"language": "en"}) for sound in sounds]
+        with Watch(server.process, max(0.1, load.seconds / 200)) as watch:
+            end = time.monotonic() + load.seconds
+            numbers = range(load.clients)
+            threads = [threading.Thread(target=_dictate, args=(server, forms, one, end, heard)) for one in numbers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    ideal = ideal_waits(alone, load.clients, WORKERS, load.seconds * 1000)
+    p95, ideal95 = _p95(heard.waits), _p95(ideal)
+    return [
+        Figure("clients", f"dictations of {load.clients} clients in {load.seconds:.0f} s", len(heard.waits), ""),
+        Figure("clients", f"errors {sorted(set(heard.errors)) or ''}".strip(), len(heard.errors), "", 0),
+        Figure("clients", "p95 of accepted to ready", p95, "ms"),
+        Figure("clients", "p95 of ideal queueing", ideal95, "ms"),
+        Figure("clients", "ratio of both", p95 / ideal95 if ideal95 else 0.0, "x", 2),
+        *_memory_figures(watch.seen),
+    ]
+
+
+def _dictate(server: Running, forms: Sequence[bytes], number: int, end: float, heard: _Heard) -> None:
+    with Caller(server) as caller:
+        turn = number
+        while time.monotonic() < end:
             try:
-                assert process.stdout is not None
-                key = process.stdout.readline().removeprefix("admin key: ").strip()
-                yield Running(_wait_for_port(process, home / "log"), key, process.pid, home)
-            finally:
-                process.terminate()
-                process.wait()
-                if process.stdout is not None:
-                    process.stdout.close()
+                made = caller.post("/v1/dictations", forms[turn % len(forms)])
+                status = caller.wait(made["id"])
+                found = caller.get(f"/v1/dictations/{made['id']}")
+            except MedsttError as error:
+                heard.errors.append(error.what[:80])
+                continue
+            turn += 1
+            if status == "ready":
+                heard.waits.append(found["ready_ms"] - found["created_ms"])
+            else:
+                heard.errors.append(f"dictation {status}")
 
 
-def _wait_for_port(process: subprocess.Popen[str], log: Path) -> str:
-    end = time.monotonic() + START_S
-    while time.monotonic() < end and process.poll() is None:
-        for line in log.read_text(encoding="utf-8").splitlines():
-            if '"listening"' in line:
-                return f"http://127.0.0.1:{json.loads(line)['port']}"
-        time.sleep(0.1)
-    raise ResourceError("the server did not start", log.read_text(encoding="utf-8")[-500:])
+def _memory_figures(seen: Sequence[tuple[float, float]]) -> list[Figure]:
+    """Return the memory at five moments, and how much the last fifth lies above the second (the first one fills)."""
+    fifths = [[mb for _, mb in part] for part in _fifths(seen)]
+    told = [
+        Figure("clients", f"memory, fifth {number} of the time, highest", max(part), "MB")
+        for number, part in enumerate(fifths, 1)
+    ]
+    grown = 100 * (statistics.median(fifths[-1]) / statistics.median(fifths[1]) - 1)
+    return [*told, Figure("clients", "memory grown from the second fifth to the last", grown, "%", 5)]
 
 
-def make_wav(seconds: float, seed: int = 0) -> bytes:
-    """Return a voice-like sound; for load, not for accuracy."""
-    t = np.arange(int(seconds * 16_000)) / 16_000
-    tone = sum(np.sin(2 * np.pi * (140 + seed % 40) * n * t) / n for n in range(1, 12))
-    samples = (np.asarray(tone) * (0.55 + 0.45 * np.sin(2 * np.pi * 3.5 * t)) * 5000).astype("<i2")
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(samples.tobytes())
-    return buffer.getvalue()
+def _fifths(seen: Sequence[tuple[float, float]]) -> list[Sequence[tuple[float, float]]]:
+    edges = [round(number * len(seen) / 5) for number in range(6)]
+    return [seen[first : max(last, first + 1)] or seen[-1:] for first, last in pairwise(edges)]
 
 
-def _timed(action: Callable[[], object]) -> float:
+def ideal_waits(times_ms: Sequence[float], clients: int, workers: int, duration_ms: float) -> list[float]:
+    """Return each wait in ms of clients that send their next recording when the last is ready, first come first served.
+
+    Client c sends recordings c, c + 1, ... of those that take ``times_ms``; nothing but the work takes time.
+    """
+    arrivals = [(0.0, client, client) for client in range(clients)]  # time, client, which recording
+    free = [0.0] * workers
+    waits = []
+    while arrivals:
+        at, client, turn = heapq.heappop(arrivals)
+        ready = max(at, heapq.heappop(free)) + times_ms[turn % len(times_ms)]
+        heapq.heappush(free, ready)
+        waits.append(ready - at)
+        if ready < duration_ms:
+            heapq.heappush(arrivals, (ready, client, turn + 1))
+    return waits
+
+
+def open_direct() -> Direct:
+    """Return what the server does with a recording, done in this process by as many engines."""
+    from medstt.service import open_transcriber, read_settings
+    from medstt.text import open_formatter
+
+    transcriber = open_transcriber(read_settings(), language="en", replicas=WORKERS)
+    formatter = open_formatter("en")
+    return lambda sound: formatter.format(transcriber.transcribe(sound))
+
+
+def _timed_ms(action: Callable[[], Any]) -> float:
     start = time.perf_counter()
     action()
     return (time.perf_counter() - start) * 1000
-
-
-def measure_overhead(server: Running, direct: Callable[[bytes], object], repeat: int) -> dict[str, float]:
-    """Compare one 6 s recording through ``direct`` in this process and through HTTP, interleaved; medians in ms.
-
-    ``accept_ms`` is a durable upload until it is acknowledged, ``fsync_ms`` writing and syncing as many bytes here.
-    """
-    sound = make_wav(6)
-    times: dict[str, list[float]] = {"direct_ms": [], "http_ms": [], "accept_ms": [], "fsync_ms": []}
-    with Client(server.url, server.key) as client:
-        for _ in range(repeat + 1):
-            times["direct_ms"].append(_timed(lambda: direct(sound)))
-            times["http_ms"].append(_timed(lambda: client.transcribe(sound, language="en")))
-            times["fsync_ms"].append(_timed(lambda: _sync(server.home / "probe", sound)))
-            start = time.perf_counter()
-            made = client.create(sound, language="en")
-            times["accept_ms"].append((time.perf_counter() - start) * 1000)
-            client.wait(made.id)
-    medians = {name: statistics.median(values[1:]) for name, values in times.items()}  # the first one warms up
-    overheads = [via - own for via, own in zip(times["http_ms"][1:], times["direct_ms"][1:], strict=True)]
-    return medians | {"overhead_ms": statistics.median(overheads)}
 
 
 def _sync(path: Path, content: bytes) -> None:
@@ -142,110 +314,6 @@ def _sync(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def measure_upload(server: Running, megabytes: int) -> dict[str, float]:
-    """Upload a large recording and return by how many MB the server's memory grew at its highest, and the seconds."""
-    import httpx
-
-    before = highest = server.memory_mb()
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.02):
-            highest = max(highest, server.memory_mb())
-
-    head = (
-        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + make_wav(1)[:40] + b"\xff" * 4
-    )
-
-    def body() -> Iterator[bytes]:
-        yield head
-        for _ in range(megabytes):
-            yield bytes(1 << 20)
-        yield b"\r\n--b--\r\n"
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
-        headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "multipart/form-data; boundary=b"}
-        start = time.perf_counter()
-        answer = httpx.post(f"{server.url}/v1/dictations", content=body(), headers=headers, timeout=600)
-        seconds = time.perf_counter() - start
-    finally:
-        done.set()
-        thread.join()
-    return {"status": answer.status_code, "added_mb": highest - before, "seconds": seconds}
-
-
-def measure_load(server: Running, clients: int, seconds: float, workers: int) -> dict[str, float]:
-    """Let many clients dictate for a while; the 95th percentile of accepted -> ready against ideal queueing.
-
-    Ideal queueing plays the same arrivals and processing times through as many workers, first come first served.
-    """
-    sounds = [make_wav(length, length) for length in (2, 5, 10, 30)]
-    end = time.monotonic() + seconds
-    made: list[str] = []
-    errors: list[str] = []
-
-    def dictate(number: int) -> None:
-        with Client(server.url, server.key, timeout_s=120) as client:
-            while time.monotonic() < end:
-                try:
-                    found = client.create(sounds[(number + len(made)) % len(sounds)], author=f"Dr. {number}")
-                    made.append(found.id)
-                    client.wait(found.id)
-                except MedsttError as error:
-                    errors.append(error.code)
-
-    before = server.memory_mb()
-    threads = [threading.Thread(target=dictate, args=(number,)) for number in range(clients)]
-    for thread in threads:
-        thread.start()
-    time.sleep(seconds / 2)
-    middle = server.memory_mb()
-    for thread in threads:
-        thread.join()
-    after = server.memory_mb()
-    with Client(server.url, server.key) as client:
-        found = [client.get(one).raw for one in made]
-    spent = _processing_ms(server.home / "log")
-    arrivals = sorted((int(one["created_ms"]), spent[one["id"]]) for one in found if one["id"] in spent)
-    waits = [int(one["ready_ms"]) - int(one["created_ms"]) for one in found if one["ready_ms"]]
-    ideal = ideal_waits(arrivals, workers)
-    p95, ideal95 = _p95(waits), _p95(ideal)
-    return {
-        "dictations": len(made),
-        "errors": len(errors),
-        "not_ready": len(found) - len(waits),
-        "p95_ms": p95,
-        "ideal_p95_ms": ideal95,
-        "ratio": p95 / ideal95 if ideal95 else 0.0,
-        "memory_before_mb": before,
-        "memory_middle_mb": middle,
-        "memory_after_mb": after,
-    }
-
-
-def _processing_ms(log: Path) -> dict[str, int]:
-    found = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line) if line.startswith("{") else {}
-        if entry.get("event") == "dictation.ready":
-            found[entry["dictation"]] = entry["ms"]
-    return found
-
-
-def ideal_waits(arrivals: Sequence[tuple[int, int]], workers: int) -> list[int]:
-    """Return accepted -> ready in ms of (arrival, processing time) in order, first come first served by workers."""
-    free = [0] * workers
-    waits = []
-    for at, spent in arrivals:
-        start = max(at, heapq.heappop(free))
-        heapq.heappush(free, start + spent)
-        waits.append(start + spent - at)
-    return waits
 
 
 def _p95(values: Sequence[float]) -> float:

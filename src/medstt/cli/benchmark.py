@@ -9,9 +9,12 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from medstt.benchmark.figure import Figure
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Measure speed and memory side by side.")
 
@@ -95,25 +98,86 @@ def _report(
 
 @app.command("service")
 def service(
-    engine: Annotated[str, typer.Option(help="onnx for the configured model, fake for none.")] = "onnx",
+    parts: Annotated[
+        str, typer.Option(help="Which to measure, with commas: overhead, throughput, upload, clients, queue.")
+    ] = "overhead,throughput,upload,clients,queue",
+    samples: Annotated[Path, typer.Option(help="Folder of sample recordings that are sent.")] = Path("samples"),
     repeat: Annotated[int, typer.Option(min=1, help="Interleaved runs of the overhead.")] = 20,
-    clients: Annotated[int, typer.Option(min=0, help="Concurrent clients; 0 leaves this out.")] = 50,
-    seconds: Annotated[float, typer.Option(min=1, help="How long they dictate.")] = 60,
-    upload_mb: Annotated[int, typer.Option(min=0, help="Size of the large upload; 0 leaves it out.")] = 500,
-    workers: Annotated[int, typer.Option(min=1, help="Worker threads of the server.")] = 2,
+    clips: Annotated[int, typer.Option(min=4, help="Clips of 6 s in each run of the throughput.")] = 60,
+    upload_mb: Annotated[int, typer.Option(min=1, help="Size of the large upload.")] = 500,
+    clients: Annotated[int, typer.Option(min=1, help="Concurrent clients.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="How long the clients dictate.")] = 600,
+    queued: Annotated[int, typer.Option(min=10, help="Dictations in the queue.")] = 10_000,
+    postgresql: Annotated[
+        str | None, typer.Option(help="URL of an empty database; without it a throwaway cluster is started.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
 ) -> None:
-    """Measure the real server on loopback: overhead, upload memory, queueing; prints JSON."""
+    """Measure the real server on loopback, two workers: what it adds to its engine, and how it holds up."""
+    from medstt.benchmark import queue, service
+    from medstt.benchmark.caller import read_speech
+
+    wanted = _checked_parts(parts, ("overhead", "throughput", "upload", "clients", "queue"))
+    load = service.Load(repeat, clips, upload_mb, clients, seconds)
+    if {"overhead", "throughput", "clients"} & set(wanted):
+        speech, direct = read_speech(samples), service.open_direct()
+    measures: dict[str, Callable[[], list[Figure]]] = {
+        "overhead": lambda: service.measure_overhead(speech, direct, load),
+        "throughput": lambda: service.measure_throughput(speech, direct, load),
+        "upload": lambda: service.measure_upload(load),
+        "clients": lambda: service.measure_clients(speech, direct, load),
+        "queue": lambda: queue.measure_queue(queued, postgresql=postgresql),
+    }
+    _show({name: measures[name] for name in wanted}, out)
+
+
+@app.command("process")
+def process(
+    parts: Annotated[str, typer.Option(help="Which to measure, with commas: startup, memory.")] = "startup,memory",
+    samples: Annotated[Path, typer.Option(help="Folder of sample recordings that are used.")] = Path("samples"),
+    repeat: Annotated[int, typer.Option(min=1, help="Fresh processes; the median counts.")] = 5,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Length of the long recording.")] = 120,
+    out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
+) -> None:
+    """Measure `medstt transcribe` as a fresh process: time to its first text, memory over a long recording."""
+    from medstt.benchmark.caller import read_speech
+    from medstt.benchmark.process import measure_memory, measure_startup
+
+    wanted, speech = _checked_parts(parts, ("startup", "memory")), read_speech(samples)
+    measures: dict[str, Callable[[], list[Figure]]] = {
+        "startup": lambda: measure_startup(speech, repeat),
+        "memory": lambda: measure_memory(speech, minutes),
+    }
+    _show({name: measures[name] for name in wanted}, out)
+
+
+def _checked_parts(parts: str, known: tuple[str, ...]) -> list[str]:
+    """Return the parts named; raises OptionError for one that does not exist."""
+    from medstt.errors import OptionError
+
+    wanted = [name.strip() for name in parts.split(",") if name.strip()]
+    for name in wanted:
+        if name not in known:
+            raise OptionError(f"part {name!r} is unknown", f"Choose among {', '.join(known)}")
+    return wanted
+
+
+def _show(measures: dict[str, Callable[[], list[Figure]]], out: Path | None) -> None:
+    """Measure part by part, print each as it is ready, and write all of them."""
     import json
 
-    from medstt.benchmark.service import measure_load, measure_overhead, measure_upload, running
+    from medstt.benchmark.figure import encode_figures, format_figures
+    from medstt.benchmark.table import describe_machine
 
-    with running(engine, workers, workers) as server:
-        found = {"overhead": measure_overhead(server, _open_direct(engine), repeat)}
-        if upload_mb:
-            found["upload"] = measure_upload(server, upload_mb)
-        if clients:
-            found["load"] = measure_load(server, clients, seconds, workers)
-    print(json.dumps(found, indent=1))
+    typer.echo(f"{describe_machine()} {datetime.now(UTC):%Y-%m-%d}.")
+    found: list[Figure] = []
+    for measure in measures.values():
+        figures = measure()
+        typer.echo("\n" + format_figures(figures))
+        found += figures
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps(encode_figures(found), indent=1) + "\n", encoding="utf-8")
 
 
 @app.command("replicas")
@@ -182,55 +246,3 @@ def training(
         if changed is None:
             raise DataError(f"{into}: no {BEGIN} in it", "Put the two marks where the table is to stand")
         into.write_text(changed, encoding="utf-8")
-
-
-def _open_direct(engine: str) -> Callable[[bytes], object]:
-    """Return what transcribes and writes a recording in this process, without a server."""
-    from medstt.engine.fake import FakeEngine
-    from medstt.service import Settings, open_transcriber
-    from medstt.text import format
-    from medstt.transcriber import Transcriber
-
-    transcriber = Transcriber(FakeEngine()) if engine == "fake" else open_transcriber(Settings(), language="en")
-    return lambda sound: format(transcriber.transcribe(sound), "en")
-
-
-@app.command("harness")
-def harness(
-    utterances: Annotated[int, typer.Option(min=1, help="Utterances of 20 words to be scored.")] = 10_000,
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws.")] = 1000,
-    rows: Annotated[int, typer.Option(min=0, help="Utterances in the report that is opened; 0: none.")] = 5000,
-    model: Annotated[str, typer.Option(help="Model whose decoding the harness is put around.")] = "medstt-mini",
-    manifest: Annotated[
-        Path | None, typer.Option(help="Utterances to decode; without it the harness's share is left out.")
-    ] = None,
-    repeat: Annotated[int, typer.Option(min=1, help="Turns of decoding with and without the harness.")] = 3,
-) -> None:
-    """Measure the evaluation harness: scoring, its share of decoding (CPU seconds), opening a large report."""
-    import shutil
-
-    from medstt.benchmark.harness import measure_opening, measure_overhead, measure_scoring, write_large_report
-    from medstt.benchmark.table import describe_machine
-
-    typer.echo(describe_machine())
-    cost = measure_scoring(utterances, draws)
-    typer.echo(
-        f"scoring {cost.utterances} utterances, all metrics, {draws} draws: {cost.wall_s:.1f} s, "
-        f"CPU {cost.cpu_s:.1f} s, peak {cost.memory_mb} MB"
-    )
-    if manifest is not None:
-        from medstt.evaluate.item import read_items
-        from medstt.evaluate.system import SystemOptions, open_system
-        from medstt.service import read_settings
-
-        system = open_system(model, SystemOptions(home=read_settings().home))
-        typer.echo(f"harness over decoding: {measure_overhead(system, read_items(manifest), repeat):+.2%} of CPU time")
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if rows and browser is None:
-        typer.echo("report: Chromium is not installed")
-    elif rows and browser is not None:
-        with tempfile.TemporaryDirectory(prefix="medstt-benchmark-") as folder:
-            page = Path(folder) / "report.html"
-            write_large_report(rows, page)
-            seconds = measure_opening(page, browser)
-            typer.echo(f"report of {rows} utterances ({page.stat().st_size / 1e6:.1f} MB) opens in {seconds:.2f} s")
