@@ -43,6 +43,8 @@ def demo(
     transcriber = Transcriber(load_model(read_settings(), model))
     loaded_s = time.perf_counter()
     print(f"{transcriber.engine.ref.name} loaded in {loaded_s - started_s:.2f} s\n")
+    if warning := transcriber.engine.capabilities.warning:
+        print(f"Warning: {warning}\n")
     counts: dict[str, ErrorCounts] = {}
     audio_ms = 0
     for utterance in utterances:
