@@ -246,3 +246,44 @@ def training(
         if changed is None:
             raise DataError(f"{into}: no {BEGIN} in it", "Put the two marks where the table is to stand")
         into.write_text(changed, encoding="utf-8")
+
+
+@app.command("harness")
+def harness(
+    utterances: Annotated[int, typer.Option(min=1, help="Utterances of 20 words to be scored.")] = 10_000,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws.")] = 1000,
+    rows: Annotated[int, typer.Option(min=0, help="Utterances in the report that is opened; 0: none.")] = 5000,
+    model: Annotated[str, typer.Option(help="Model whose decoding the harness is put around.")] = "medstt-mini",
+    manifest: Annotated[
+        Path | None, typer.Option(help="Utterances to decode; without it the harness's share is left out.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Turns of decoding with and without the harness.")] = 3,
+) -> None:
+    """Measure the evaluation harness: scoring, its share of decoding (CPU seconds), opening a large report."""
+    import shutil
+
+    from medstt.benchmark.harness import measure_opening, measure_overhead, measure_scoring, write_large_report
+    from medstt.benchmark.table import describe_machine
+
+    typer.echo(describe_machine())
+    cost = measure_scoring(utterances, draws)
+    typer.echo(
+        f"scoring {cost.utterances} utterances, all metrics, {draws} draws: {cost.wall_s:.1f} s, "
+        f"CPU {cost.cpu_s:.1f} s, peak {cost.memory_mb} MB"
+    )
+    if manifest is not None:
+        from medstt.evaluate.item import read_items
+        from medstt.evaluate.system import SystemOptions, open_system
+        from medstt.service import read_settings
+
+        system = open_system(model, SystemOptions(home=read_settings().home))
+        typer.echo(f"harness over decoding: {measure_overhead(system, read_items(manifest), repeat):+.2%} of CPU time")
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if rows and browser is None:
+        typer.echo("report: Chromium is not installed")
+    elif rows and browser is not None:
+        with tempfile.TemporaryDirectory(prefix="medstt-benchmark-") as folder:
+            page = Path(folder) / "report.html"
+            write_large_report(rows, page)
+            seconds = measure_opening(page, browser)
+            typer.echo(f"report of {rows} utterances ({page.stat().st_size / 1e6:.1f} MB) opens in {seconds:.2f} s")
