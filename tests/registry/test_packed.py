@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from medstt.engine.checkpoint import open_checkpoint
 from medstt.engine.graph import build_decoder, build_encoder
 from medstt.errors import ConflictError, CorruptModel, ModelError, ResourceError
 from medstt.registry import ModelStore, digest_files, pack, read_card, resolve_model, unpack, verify_files
+from medstt.registry.card import write_card
 from medstt.registry.layout import PACKED, WEIGHTS
 
 
@@ -112,9 +115,11 @@ def test_resolving_unpacks_once_and_keeps_the_packed_versions_digest(shipped: Pa
     assert resolve_model("tiny", tmp_path, shipped) == found
     assert (found.path / WEIGHTS).stat().st_mtime_ns == written
     registered = ModelStore(tmp_path / "models").add(shipped / "tiny", read_card(shipped / "tiny"))
-    assert resolve_model("tiny@1", tmp_path).path == found.path
-    assert registered.digest == found.digest
+    assert resolve_model("tiny@1", tmp_path).digest == registered.digest == found.digest
     assert resolve_model(str(shipped / "tiny"), tmp_path).path == found.path
+    later = shutil.copytree(shipped / "tiny", tmp_path / "later")
+    write_card(later, replace(read_card(later), summary="with weights tuned since"))
+    assert read_card(resolve_model(str(later), tmp_path).path).summary == "with weights tuned since"
 
 
 def test_a_damaged_cache_is_written_again_and_a_damaged_version_refused(

@@ -79,8 +79,8 @@ def write_folder(
 def convert_once(source: Path, digest: str, cache: Path, write: Callable[[Path, Path], Path]) -> Path:
     """Return the ordinary form of a folder in ``cache``, written by ``write`` on first use and whenever damaged.
 
-    ``digest`` is the folder's, checked. Several processes may ask at once. Raises ResourceError where the cache cannot
-    be written, and what ``write`` raises.
+    ``digest`` tells the source's checked files and card from any others. Several processes may ask at once. Raises
+    ResourceError where the cache cannot be written, and what ``write`` raises.
     """
     target = cache / digest[:16]
     if _whole(target):

@@ -6,6 +6,7 @@ model that ships with the package; a hub id with a slash. Knows nothing of engin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,11 @@ def resolve_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> Re
 def _ordinary(path: Path, digest: str | None, home: Path) -> Path:
     """Return a folder in Hugging Face's layout: the same, or what is made of it once in the cache of ``home``."""
     write = unpack if is_packed(path) else convert_ctranslate2 if is_ctranslate2(path) else None
-    return path if write is None or digest is None else convert_once(path, digest, home / "cache" / "models", write)
+    if write is None or digest is None:
+        return path
+    card = path / CARD  # not wholly in the digest: weights tuned later stand in it
+    told = hashlib.sha256(digest.encode() + (card.read_bytes() if card.is_file() else b"")).hexdigest()
+    return convert_once(path, told, home / "cache" / "models", write)
 
 
 def locate_model(name: str, home: Path, built_in: Path = BUILT_IN_FOLDER) -> tuple[Path, str] | None:
