@@ -170,6 +170,8 @@ def open_transcriber(
     folders or plain lists, and terms as strings; None is the built-in vocabulary, an empty one none. Raises
     ModelError, VocabError, or OptionError for a language the model does not know.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from medstt.listen import open_vocabulary
     from medstt.transcriber import TranscribeOptions, Transcriber
 
@@ -177,8 +179,10 @@ def open_transcriber(
     if language is not None:
         chosen = replace(chosen, decode=replace(chosen.decode, language=language))
     spoken: Language | None = next((code for code in LANGUAGES if code == chosen.decode.language), None)
-    lexicon, warnings = open_vocabulary(vocabulary, spoken)
-    engine = load_model(settings, model, replicas)
+    with ThreadPoolExecutor(1) as pool:  # sessions open outside Python while the words are read
+        loading = pool.submit(load_model, settings, model, replicas)
+        lexicon, warnings = open_vocabulary(vocabulary, spoken)
+        engine = loading.result()
     if lexicon is None:
         return Transcriber(engine, chosen)
     if vocabulary and not engine.capabilities.bias:

@@ -147,13 +147,8 @@ def _checked(language: str) -> Language:
 
 
 @functools.cache
-def _lexicon(language: Language) -> Lexicon:
-    return load_lexicon(language)
-
-
-@functools.cache
 def _pack_with_brands(language: Language) -> Pack:
-    return _with_brands(load_pack(language), _lexicon(language))
+    return _with_brands(load_pack(language), load_lexicon(language))
 
 
 def _with_brands(pack: Pack, lexicon: Lexicon) -> Pack:
@@ -181,7 +176,7 @@ def open_formatter(
     """
     known = _checked(language)
     book = _book(known, site) if site is None else load_templates(known, site)
-    words = lexicon or _lexicon(known)
+    words = lexicon or load_lexicon(known)
     pack = _pack_with_brands(known) if lexicon is None else _with_brands(load_pack(known), words)
     return Formatter(pack, book, words, style or STYLES[known])
 

@@ -5,6 +5,7 @@ Brings layers, search, spotting, look-alikes and bias phrases together. Knows no
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -152,9 +153,17 @@ class Lexicon:
 def load_lexicon(language: Language | None, layers: Sequence[Path | Layer] = (), *, builtin: bool = True) -> Lexicon:
     """Load the built-in vocabulary with further layers over it; None loads both languages.
 
-    Bare paths are the site's, department's and user's layers in this order. Raises VocabError with file, line and
-    column for a malformed table.
+    Bare paths are the site's, department's and user's layers in this order; the built-in vocabulary alone is read once
+    per process. Raises VocabError with file, line and column for a malformed table.
     """
     further = as_layers(layers)
+    if builtin and not further:
+        return _builtin_lexicon(language)
     chosen = (Layer("builtin", builtin_vocab_folder()), *further) if builtin else further
+    return Lexicon(read_layers(chosen, language), chosen)
+
+
+@functools.cache
+def _builtin_lexicon(language: Language | None) -> Lexicon:
+    chosen = (Layer("builtin", builtin_vocab_folder()),)
     return Lexicon(read_layers(chosen, language), chosen)
