@@ -21,7 +21,7 @@ from medstt.evaluate.system import SystemOptions
 from medstt.evaluate.table import DRAWS, Estimate, ScoreTable, estimate_rates, tabulate
 from medstt.metrics.rate import RATE
 from medstt.transcriber import TranscribeOptions, Transcriber
-from medstt.values import LANGUAGES
+from medstt.values import LANGUAGES, Language
 from medstt.vocab import Lexicon, Term, load_lexicon
 from medstt.vocab.benchmark import make_terms
 from medstt.vocab.bias import BIASED_KINDS
@@ -78,7 +78,7 @@ def group_items(items: Sequence[Item]) -> list[Item]:
     return grouped
 
 
-def spoken_drugs(item: Item, lexicons: Mapping[str, Lexicon]) -> list[Term]:
+def spoken_drugs(item: Item, lexicons: Mapping[Language, Lexicon]) -> list[Term]:
     """Return the drugs and brands of an utterance that a lexicon knows."""
     lexicon = lexicons["de" if item.utterance.lang == "de" else "en"]
     return [found.term for found in lexicon.spot(item.utterance.text.split(), ("drug", "brand"))]
