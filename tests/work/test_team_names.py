@@ -4,30 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from medstt.benchmark.model import RandomShape, write_random_model
 from medstt.engine import load_engine
 from medstt.engine.bias import NameLists
 from medstt.engine.fake import FakeEngine
-from medstt.store.audit import Audit
-from medstt.store.crypt import create_ring
-from medstt.store.database import Database
-from medstt.store.key import Keys
 from medstt.store.vocabulary import Place, Vocabularies
 from medstt.work.listen import NO_EFFECT, TeamNames
 from medstt.work.process import Style
 from medstt.work.team import TeamFormatters
-
-
-@pytest.fixture
-def lists(tmp_path: Path) -> Vocabularies:
-    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
-    database.migrate()
-    ring = create_ring()
-    audit = Audit(database, ring)
-    Keys(database, ring, audit).set_retention("a", None, "test")
-    return Vocabularies(database, audit)
 
 
 def test_each_team_has_its_own_names_and_a_requests_words_are_kept_nowhere(lists: Vocabularies, tmp_path: Path) -> None:

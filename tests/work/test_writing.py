@@ -8,10 +8,6 @@ import numpy as np
 import pytest
 
 from medstt.errors import VocabError
-from medstt.store.audit import Audit
-from medstt.store.crypt import create_ring
-from medstt.store.database import Database
-from medstt.store.key import Keys
 from medstt.store.vocabulary import Place, Vocabularies
 from medstt.values import Audio, Document, Flag, Hypothesis, ModelRef, Segment, Span, Transcript, Word
 from medstt.work.content import (
@@ -64,16 +60,6 @@ def test_facts_are_measured_without_words() -> None:
     assert facts["snr_db"] == pytest.approx(49.5, abs=1)
     assert "fever" not in json.dumps(facts)
     assert signal_to_noise_db(np.zeros(100, np.float32)) is None
-
-
-@pytest.fixture
-def lists(tmp_path: Path) -> Vocabularies:
-    database = Database(f"sqlite:///{tmp_path / 'x.db'}")
-    database.migrate()
-    ring = create_ring()
-    audit = Audit(database, ring)
-    Keys(database, ring, audit).set_retention("a", None, "test")
-    return Vocabularies(database, audit)
 
 
 def test_the_teams_lists_are_used_and_the_users_wins(lists: Vocabularies, tmp_path: Path) -> None:

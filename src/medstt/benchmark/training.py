@@ -139,7 +139,8 @@ def random_batch(shape: RandomShape, case: StepCase) -> Batch:
     """Return a batch of noise with as many tokens and characters as speech of that length has."""
     import torch
 
-    from medstt.train.model import CTC_CHARACTERS, Batch
+    from medstt.engine.letter import CHARACTERS
+    from medstt.train.model import Batch
 
     own, clips = round(case.seconds * 50) * 2, case.clips
     frames = FULL_FRAMES if case.padded else own
@@ -148,7 +149,7 @@ def random_batch(shape: RandomShape, case: StepCase) -> Batch:
     tokens = torch.randint(0, shape.vocabulary, (clips, width), generator=draw)
     return Batch(
         torch.randn(clips, shape.n_mels, frames, generator=draw), torch.full((clips,), own), tokens, tokens.roll(-1, 1),
-        torch.randint(1, len(CTC_CHARACTERS), (clips * letters,), generator=draw), torch.full((clips,), letters),
+        torch.randint(1, len(CHARACTERS), (clips * letters,), generator=draw), torch.full((clips,), letters),
         torch.full((clips, width), -1.0), torch.full((clips,), own / 2),
     )  # fmt: skip
 

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from transformers import WhisperTokenizerFast
 
+from medstt.engine.letter import letters_of
 from medstt.feature import Features, scale
 from medstt.train.augment import FLOOR, Augment, AugmentOptions, add_silence
 from medstt.train.cache import FeatureCache
-from medstt.train.model import Batch, characters_of
+from medstt.train.model import FULL_FRAMES, Batch
 from medstt.train.tokenizer import END, NO_SPEECH, NO_TIMESTAMPS, START, TRANSCRIBE
 from medstt.values import Utterance
 
-FULL_FRAMES = 3000  # 30 s
 MAX_FRAMES = 2400  # longest joined clip
 MEAN_PAUSE = 50  # frames of silence before an utterance, on average
 
@@ -98,7 +98,7 @@ def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, c
     tokens = np.zeros((len(items), width), np.int64)
     labels = np.full((len(items), width), -100, np.int64)
     expected = np.full((len(items), width), -1.0, np.float32)
-    characters = [characters_of(item.text) for item in items]
+    characters = [letters_of(item.text) for item in items]
     for row, (item, (inputs, outputs, prompt)) in enumerate(zip(items, sequences, strict=True)):
         features[row, :, : len(item.features)] = item.features.T
         features[row] = scale(features[row])

@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import WhisperFeatureExtractor, WhisperForConditionalGeneration, WhisperTokenizerFast
 
+from medstt.engine.letter import HEAD
 from medstt.errors import ModelError
 from medstt.train.model import CtcHead
 
 WEIGHTS = "model.safetensors"
-HEAD = "ctc.safetensors"
 
 
 def save_head(head: CtcHead, folder: Path) -> None:

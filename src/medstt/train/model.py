@@ -13,14 +13,12 @@ import torch
 from torch import Tensor, nn
 from transformers import GenerationConfig, WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizerFast
 
+from medstt.engine.letter import CHARACTERS
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE
 from medstt.values import LANGUAGES
 
-# Characters of the CTC side task: enough to align both languages; index 0 is the blank.
-CTC_CHARACTERS = "\0 abcdefghijklmnopqrstuvwxyzäöüß'-"
-
 AUDIO_CONTEXT = "audio_context"  # in a model's configuration: "full" where it hears nothing but 30 s
-FULL_FRAMES = 3000
+FULL_FRAMES = 3000  # 30 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ class CtcHead(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.project = nn.Linear(width, len(CTC_CHARACTERS))
+        self.project = nn.Linear(width, len(CHARACTERS))
 
     def forward(self, states: Tensor, batch: Batch) -> Tensor:
         """Return the mean CTC loss per character of a batch."""
@@ -120,8 +118,3 @@ def attention_loss(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     return nn.functional.cross_entropy(
         logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, label_smoothing=smoothing
     )
-
-
-def characters_of(text: str) -> list[int]:
-    """Return a text's CTC target; characters outside the table are left out."""
-    return [index for char in text.lower() if (index := CTC_CHARACTERS.find(char)) > 0]

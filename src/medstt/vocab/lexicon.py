@@ -5,11 +5,10 @@ Brings layers, search, spotting, look-alikes and bias phrases together. Knows no
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from medstt.values import Language
@@ -163,7 +162,7 @@ def load_lexicon(language: Language | None, layers: Sequence[Path | Layer] = (),
     return Lexicon(read_layers(chosen, language), chosen)
 
 
-@functools.cache
+@cache
 def _builtin_lexicon(language: Language | None) -> Lexicon:
     chosen = (Layer("builtin", builtin_vocab_folder()),)
     return Lexicon(read_layers(chosen, language), chosen)
