@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from medstt.errors import DataError, VocabError
-from medstt.synth.compose import builtin_grammar_folder
+from medstt.synth.compose import builtin_grammar_folder, compose
 from medstt.synth.corpus import names_any
+from medstt.synth.recipe import SynthRecipe
 from medstt.synth.vocabulary import Vocabulary, build_vocabularies, read_chosen, spoken_forms
 from medstt.values import LANGUAGES, Language
 from medstt.vocab import Term, held_out_names, load_lexicon
@@ -80,3 +81,11 @@ def test_taught_terms_are_sorted_by_slot(tmp_path: Path) -> None:
     assert [term.text for term in words["en"].chosen["drug"]] == [held]  # asked for by name, so not held out
     assert [term.text for term in words["en"].chosen["term"]] == ["Station Nord"]
     assert set(words["de"].chosen) == {"condition"}
+
+
+@pytest.mark.parametrize(("lang", "name"), [("de", "Ahornflügel"), ("en", "Mapleton")])
+def test_a_name_is_taught_in_every_sentence_with_room_for_it(lang: Language, name: str) -> None:
+    words = build_vocabularies((), [Term(name, "name", lang)])
+    said = [row.text for row in compose(SynthRecipe(seed=1, per_term=40), words, builtin_grammar_folder(), None)]
+    assert len(said) == 40
+    assert all(name in text for text in said)

@@ -53,3 +53,14 @@ def test_same_chance_same_clip(speech: np.ndarray) -> None:
     assert np.array_equal(one, other)
     assert one.dtype == np.float32
     assert np.isfinite(one).all()
+
+
+def test_strength_decides_how_loud_noise_may_be(speech: np.ndarray) -> None:
+    only_noise = {"tempo": 0.0, "vocal_tract": 0.0, "equaliser": 0.0, "noise": 1.0, "telephone": 0.0, "masks": 0.0}
+    loudest = {}
+    for strength in (0.2, 1.0):
+        augment = Augment(AugmentOptions(**only_noise, strength=strength))
+        clips = [augment.channel(speech, np.random.default_rng(seed)) for seed in range(30)]
+        # The level changes too: what noise fills is how far the quietest cell lies below the mean.
+        loudest[strength] = max(float(clip.min() - np.log10(np.mean(10.0**clip))) for clip in clips)
+    assert loudest[0.2] < loudest[1.0] - 0.5

@@ -83,6 +83,8 @@ def time_steps(case: StepCase, steps: int) -> tuple[list[float], list[float], fl
     with tempfile.TemporaryDirectory(prefix="medstt-steps-") as folder:
         trainer = open_random_trainer(shape, case.method, Path(folder))
         batch = random_batch(shape, case)
+        if case.method == "frozen-encoder":
+            batch = with_states(trainer, batch)
         walls, cpus = [], []
         for number in range(steps + 1):
             wall, cpu = time.perf_counter(), time.process_time()
@@ -114,7 +116,8 @@ def open_random_trainer(shape: RandomShape, method: Method, folder: Path) -> Tra
         add_adapters(model, recipe.lora_rank)
     elif method == "frozen-encoder":
         model.model.encoder.requires_grad_(False)
-    return Trainer(model, CtcHead(shape.width), recipe, folder, teacher)
+    head = CtcHead(shape.width).requires_grad_(method != "frozen-encoder")
+    return Trainer(model, head, recipe, folder, teacher)
 
 
 def _random_model(shape: RandomShape) -> Any:
@@ -152,6 +155,20 @@ def random_batch(shape: RandomShape, case: StepCase) -> Batch:
         torch.randint(1, len(CHARACTERS), (clips * letters,), generator=draw), torch.full((clips,), letters),
         torch.full((clips, width), -1.0), torch.full((clips,), own / 2),
     )  # fmt: skip
+
+
+def with_states(trainer: Trainer, batch: Batch) -> Batch:
+    """Return a batch with the encoder's states in place of features, as a run with a frozen encoder keeps them."""
+    from dataclasses import replace
+
+    import torch
+
+    from medstt.train.model import encode
+
+    trainer.model.eval()
+    with torch.no_grad():
+        states = encode(trainer.model, batch.features.to(trainer.accelerator.device)).half().cpu()
+    return replace(batch, features=torch.zeros(len(states), 0, 0), states=states)
 
 
 def take_step(trainer: Trainer, batch: Batch) -> None:

@@ -68,7 +68,8 @@ def compose(
         if words.chosen:
             grammar, decks = _grammar(grammars, lang), _decks(words, "train", rng)
             for slot, terms in sorted(words.chosen.items()):
-                yield from grammar.limited({*decks, slot}).about(rng, decks, slot, terms, recipe.per_term)
+                filled = {slot: Deck(terms, rng), **decks}  # a template may name two terms of a kind we have no list of
+                yield from grammar.limited(filled).about(rng, filled, slot, terms, recipe.per_term)
 
 
 def _text_sentences(

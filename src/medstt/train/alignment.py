@@ -43,7 +43,7 @@ class GuidedAttention:
         """Return the mean attention (0-1) that guided heads pay far from where a token is expected."""
         said = batch.expected >= 0
         if not bool(said.any()):
-            return batch.features.new_zeros(())
+            return batch.expected.new_zeros(())
         far = distance_weights(batch.expected, batch.lengths, self._keys[0].shape[1])
         losses = []
         for query, key in zip(self._queries, self._keys, strict=True):

@@ -12,6 +12,9 @@ import numpy as np
 
 from medstt.feature import Features
 
+# Formants of female speakers are about 20 % above those of male ones (Eide & Gish 1996, "A parametric approach to vocal
+# tract length normalization"): a model that has heard one of them learns to hear the other.
+VOCAL_TRACT = 0.18
 FLOOR = np.float32(-10.0)  # log10 power of digital silence, as the front end clamps it
 LN10 = np.float32(np.log(10.0))
 
@@ -122,7 +125,7 @@ class Augment:
         if rng.random() < options.tempo:
             features = change_tempo(features, 1 + rng.uniform(-0.14, 0.14) * strength)
         if rng.random() < options.vocal_tract:
-            features = change_vocal_tract(features, 1 + rng.uniform(-0.12, 0.12) * strength)
+            features = change_vocal_tract(features, 1 + rng.uniform(-VOCAL_TRACT, VOCAL_TRACT) * strength)
         if rng.random() < options.equaliser:
             features = equalise(features, rng, strength)
         return features
@@ -133,7 +136,7 @@ class Augment:
         features = np.maximum(features + np.float32(rng.uniform(-2.0, 0.5)), FLOOR)
         if rng.random() < options.noise:
             noise = self.noise(len(features), features.shape[1], rng)
-            features = add_noise(features, noise, rng.uniform(5, 40))
+            features = add_noise(features, noise, rng.uniform(20 - 15 * strength, 40))
         if rng.random() < options.telephone:
             features = features.copy()
             features[:, int(features.shape[1] * 0.72) :] = features.min()  # 3.4 kHz is at 72 % of the mel axis

@@ -6,10 +6,9 @@ Knows nothing of models or optimisers.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,19 +16,12 @@ from transformers import WhisperTokenizerFast
 
 from medstt.engine.letter import letters_of
 from medstt.feature import Features, scale
-from medstt.train.augment import FLOOR, Augment, AugmentOptions, add_silence
+from medstt.train.augment import FLOOR, Augment
 from medstt.train.cache import FeatureCache
+from medstt.train.clip import Clip, Clips, Item, Spoken
+from medstt.train.draw import Drawer, order_batches
 from medstt.train.model import FULL_FRAMES, Batch
 from medstt.train.tokenizer import END, NO_SPEECH, NO_TIMESTAMPS, START, TRANSCRIBE
-from medstt.values import Utterance
-
-MAX_FRAMES = 2400  # longest joined clip
-MEAN_PAUSE = 50  # frames of silence before an utterance, on average
-
-NO_AUGMENT = Augment(AugmentOptions(0.0, 0.0, 0.0, 0.0, 0.0, 0.0))
-
-Pair = tuple[int, int]  # (number of the cache, index of the utterance)
-Clip = tuple[Pair, ...]  # utterances said one after another
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +37,6 @@ class BatchOptions:
     full_context: float = 0.1  # batches padded to 30 s, so that tools that pad work too
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One clip of a batch: features before scaling, text, and where speech starts and ends in frames."""
-
-    features: Features
-    text: str
-    lang: str
-    start: int
-    end: int
-
-
 class Targets:
     """Texts to decoder input and labels, with Whisper's special tokens."""
 
@@ -67,52 +48,67 @@ class Targets:
         self._no_times, self._no_speech, self._zero = ids(NO_TIMESTAMPS), ids(NO_SPEECH), ids("<|0.00|>")
         self._languages = {lang: ids(f"<|{lang}|>") for lang in ("en", "de")}
 
-    def encode(self, item: Item, rng: np.random.Generator) -> tuple[list[int], list[int], int]:
+    def encode(self, spoken: Spoken, rng: np.random.Generator) -> tuple[list[int], list[int], int]:
         """Return decoder input and labels of equal length, and the place of the first label after the prompt.
 
         Labels are the next tokens; the prompt's are -100.
         """
         options = self._options
-        words: list[int] = self._tokenizer(f" {item.text}", add_special_tokens=False).input_ids if item.text else []
+        words: list[int] = self._tokenizer(f" {spoken.text}", add_special_tokens=False).input_ids if spoken.text else []
         timed = bool(words) and rng.random() < options.timestamps
         if timed:  # times are in steps of two frames (20 ms)
-            words = [self._zero + item.start // 2, *words, self._zero + min(item.end // 2, 1500)]
+            words = [self._zero + spoken.start // 2, *words, self._zero + min(spoken.end // 2, 1500)]
         mode = [] if timed else [self._no_times]
         prompt = [self._start, *mode]
         if rng.random() >= options.bare_prompt:
-            prompt = [self._start, self._languages[item.lang], self._task, *mode]
+            prompt = [self._start, self._languages[spoken.lang], self._task, *mode]
         sequence = [*prompt, *words, self._end]
         labels = [-100] * (len(prompt) - 1) + sequence[len(prompt) :]
         if len(prompt) > 2:
-            labels[0] = self._languages[item.lang] if words else self._no_speech
+            labels[0] = self._languages[spoken.lang] if words else self._no_speech
         return sequence[:-1], labels, len(prompt) - 1
 
 
-def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, context: int | None) -> Batch:
-    """Pad clips to the longest (or to ``context`` frames) with digital silence, and scale as serving does."""
-    length = context or max(len(item.features) for item in items)
-    length = -(-length // 32) * 32 if context is None else context  # few shapes: kernels are made once a shape
-    features = np.full((len(items), items[0].features.shape[1], length), FLOOR, np.float32)
-    sequences = [targets.encode(item, rng) for item in items]
+def pad(clips: Sequence[Features], context: int | None) -> Features:
+    """Pad clips to the longest (or to ``context`` frames) with digital silence, and scale as serving does.
+
+    Returns (clips, n_mels, T), T even.
+    """
+    length = context or -(-max(map(len, clips)) // 32) * 32  # few shapes: kernels are made once a shape
+    padded = np.full((len(clips), clips[0].shape[1], length), FLOOR, np.float32)
+    for row, clip in enumerate(clips):
+        padded[row, :, : len(clip)] = clip.T
+        padded[row] = scale(padded[row])
+    return padded
+
+
+def write_targets(clips: Sequence[Spoken], targets: Targets, rng: np.random.Generator) -> dict[str, Any]:
+    """Return the tensors of a batch (see Batch) that follow from what is said in its clips."""
+    sequences = [targets.encode(spoken, rng) for spoken in clips]
     width = -(-max(len(tokens) for tokens, _, _ in sequences) // 4) * 4
-    tokens = np.zeros((len(items), width), np.int64)
-    labels = np.full((len(items), width), -100, np.int64)
-    expected = np.full((len(items), width), -1.0, np.float32)
-    characters = [letters_of(item.text) for item in items]
-    for row, (item, (inputs, outputs, prompt)) in enumerate(zip(items, sequences, strict=True)):
-        features[row, :, : len(item.features)] = item.features.T
-        features[row] = scale(features[row])
+    tokens = np.zeros((len(clips), width), np.int64)
+    labels = np.full((len(clips), width), -100, np.int64)
+    expected = np.full((len(clips), width), -1.0, np.float32)
+    characters = [letters_of(spoken.text) for spoken in clips]
+    for row, (spoken, (inputs, outputs, prompt)) in enumerate(zip(clips, sequences, strict=True)):
         tokens[row, : len(inputs)] = inputs
         labels[row, : len(outputs)] = outputs
         said = len(outputs) - prompt - 1  # every label after the prompt but the end token
-        expected[row, prompt : prompt + said] = np.linspace(item.start, item.end, 2 * said + 1)[1::2] / 2
-    return Batch(
-        torch.from_numpy(features), torch.tensor([len(item.features) for item in items]), torch.from_numpy(tokens),
-        torch.from_numpy(labels), torch.tensor([char for row in characters for char in row], dtype=torch.long),
-        torch.tensor([len(row) for row in characters]),
-        torch.from_numpy(expected),
-        torch.tensor([(item.end - item.start) / 2 for item in items], dtype=torch.float32),
-    )  # fmt: skip
+        expected[row, prompt : prompt + said] = np.linspace(spoken.start, spoken.end, 2 * said + 1)[1::2] / 2
+    return {
+        "tokens": torch.from_numpy(tokens), "labels": torch.from_numpy(labels),
+        "characters": torch.tensor([char for row in characters for char in row], dtype=torch.long),
+        "character_counts": torch.tensor([len(row) for row in characters]),
+        "expected": torch.from_numpy(expected),
+        "lengths": torch.tensor([(spoken.end - spoken.start) / 2 for spoken in clips], dtype=torch.float32),
+    }  # fmt: skip
+
+
+def collate(items: Sequence[Item], targets: Targets, rng: np.random.Generator, context: int | None) -> Batch:
+    """Return clips as a batch, padded to the longest or to ``context`` frames."""
+    written = write_targets([item.spoken for item in items], targets, rng)
+    features = torch.from_numpy(pad([item.features for item in items], context))
+    return Batch(features, torch.tensor([len(item.features) for item in items]), **written)
 
 
 class TextSampler:
@@ -158,126 +154,28 @@ class Sampler:
 
         ``short_first`` begins the first epoch with the shortest sixth: alignment is learned on short clips first.
         """
-        self._caches, self._weights, self._options, self._seed = caches, weights, options, seed
-        self._augment, self._targets, self._short_first = augment, Targets(tokenizer, options), short_first
-
-    def _choose(self, epoch: int, rng: np.random.Generator) -> list[Clip]:
-        """Return the clips of an epoch in random order: utterances by weight, some joined to a neighbour."""
-        chosen: list[Pair] = []
-        for number, (cache, weight) in enumerate(zip(self._caches, self._weights, strict=True)):
-            usable = np.flatnonzero((cache.frames > 30) & (cache.frames <= MAX_FRAMES))
-            left = int(len(usable) * weight)
-            while left > 0:
-                picks = rng.permutation(usable)[:left]
-                chosen += [(number, int(index)) for index in picks]
-                left -= len(picks)
-        order = [chosen[index] for index in rng.permutation(len(chosen))]
-        clips: list[Clip] = []
-        for pair in order:
-            clip = (*clips[-1], pair) if clips else (pair,)
-            joins = clips and rng.random() < self._options.joined and self._length(clip) <= MAX_FRAMES
-            if joins and self._row(pair).lang == self._row(clips[-1][0]).lang:
-                clips[-1] = clip
-            else:
-                clips.append((pair,))
-        return clips
-
-    def _row(self, pair: Pair) -> Utterance:
-        return self._caches[pair[0]].utterances[pair[1]]
-
-    def _length(self, clip: Clip) -> int:
-        return sum(int(self._caches[number].frames[index]) + MEAN_PAUSE for number, index in clip)
+        self._clips = Clips(caches, weights, augment, options.joined)
+        self._options, self._seed, self._short_first = options, seed, short_first
+        self._targets = Targets(tokenizer, options)
 
     def _epoch(self, epoch: int) -> list[list[Clip]]:
-        """Return the batches of an epoch: clips of like length together, batches in random order."""
         rng = np.random.default_rng((self._seed, epoch))
-        order = self._choose(epoch, rng)
-        opening = len(order) // 6 if epoch == 0 and self._short_first else 0
-        if opening:
-            by_length = sorted(order, key=self._length)
-            first = set(by_length[:opening])
-            order = [clip for clip in order if clip not in first]
-            batches = self._fill(by_length[:opening])
-        else:
-            batches = []
-        # Sorted within a window: like lengths together without a fixed company.
-        windows = [sorted(order[start : start + 1000], key=self._length) for start in range(0, len(order), 1000)]
-        later = [batch for window in windows for batch in self._fill(window)]
-        return batches + [later[index] for index in rng.permutation(len(later))]
+        clips = self._clips.choose(rng)
+        opening = len(clips) // 6 if epoch == 0 and self._short_first else 0
+        return order_batches(clips, self._clips.length, self._options.frames, rng, opening)
 
-    def _fill(self, clips: Sequence[Clip]) -> list[list[Clip]]:
-        batches: list[list[Clip]] = []
-        for clip in clips:
-            if not batches or (len(batches[-1]) + 1) * self._length(clip) > self._options.frames:
-                batches.append([])
-            batches[-1].append(clip)
-        return batches
-
-    def _item(self, clip: Clip, share: float, rng: np.random.Generator) -> Item:
-        augment = self._augment if rng.random() < share else NO_AUGMENT
-        parts: list[Features] = []
-        for number, index in clip:
-            pause = int(rng.integers(15, 2 * MEAN_PAUSE)) if parts else 0
-            parts.append(add_silence(augment.speech(self._caches[number].features(index), rng), pause, 0))
-        speech = np.concatenate(parts)
-        text = " ".join(self._row(pair).text for pair in clip)
-        before, after = int(rng.integers(0, 40)), int(rng.integers(0, 60))
-        end = before + len(speech)
-        channel = augment.channel(add_silence(speech, before, after), rng)
-        return Item(channel, text, self._row(clip[0]).lang, before, end)
-
-    def _empty(self, longest: int, rng: np.random.Generator) -> Item:
-        n_mels = self._caches[0].features(0).shape[1]
-        frames = int(rng.integers(50, longest + 1))
-        noise = self._augment.noise(frames, n_mels, rng) + np.float32(rng.uniform(-6, 0))
-        return Item(
-            noise if rng.random() < 0.8 else np.full_like(noise, FLOOR), "", str(rng.choice(["en", "de"])), 0, 0
-        )
-
-    def make(self, clips: Sequence[Clip], key: tuple[int, ...], share: float = 1.0) -> Batch:
-        """Return the batch of ``clips``, a ``share`` of them augmented; all chance comes from ``key``."""
+    def make(self, clips: Sequence[Clip], key: tuple[int, int], number: int) -> Batch:
+        """Return the batch of ``clips``, the ``number``-th of a process; all chance comes from ``key``."""
         rng = np.random.default_rng((self._seed, *key))
+        share = min(1.0, number / self._options.augment_from) if self._options.augment_from else 1.0
         full = rng.random() < self._options.full_context
         if full:
             clips = clips[: max(1, self._options.frames // FULL_FRAMES)]
-        items = [self._item(clip, share, rng) for clip in clips]
+        items = [self._clips.item(clip, share, rng) for clip in clips]
         longest = max(len(item.features) for item in items)
-        items = [self._empty(longest, rng) if rng.random() < self._options.empty else item for item in items]
+        items = [self._clips.empty(longest, rng) if rng.random() < self._options.empty else item for item in items]
         return collate(items, self._targets, rng, FULL_FRAMES if full else None)
 
     def batches(self, skip: int = 0, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """Yield every ``world``-th batch from ``skip * world + rank`` on, prepared a few ahead by a thread."""
-        ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=4)
-        stop = threading.Event()
-
-        def produce() -> None:
-            number, epoch = 0, 0
-            try:
-                while not stop.is_set():
-                    plan = self._epoch(epoch)
-                    for index, clips in enumerate(plan):
-                        if number >= skip * world and number % world == rank:
-                            share = min(1.0, number / world / max(1, self._options.augment_from))
-                            batch = self.make(clips, (epoch, index), share)
-                            while not stop.is_set():
-                                try:
-                                    ready.put(batch, timeout=0.2)
-                                    break
-                                except queue.Full:
-                                    continue
-                        if stop.is_set():
-                            return
-                        number += 1
-                    epoch += 1
-            except BaseException as error:  # handed to the consumer, which raises it
-                ready.put(error)
-
-        threading.Thread(target=produce, daemon=True).start()
-        try:
-            while True:
-                item = ready.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-        finally:
-            stop.set()
+        """Yield every ``world``-th batch from ``skip * world + rank`` on."""
+        return Drawer(self._epoch, self.make).batches(skip, rank, world)

@@ -10,11 +10,10 @@ import logging
 from transformers import WhisperTokenizerFast
 
 from medstt.errors import DataError
-from medstt.train.batch import MAX_FRAMES
 from medstt.train.cache import FeatureCache
+from medstt.train.clip import MAX_FRAMES, MIN_FRAMES
 from medstt.values import LANGUAGES
 
-MIN_FRAMES = 30  # the sampler takes longer ones only
 SPECIAL_TOKENS = 7  # at most: start, language, task, no-times or two times, end
 
 log = logging.getLogger(__name__)

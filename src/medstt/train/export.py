@@ -20,18 +20,29 @@ WEIGHTS = "model.safetensors"
 
 
 def save_head(head: CtcHead, folder: Path) -> None:
-    """Write the side head beside the model: engines ignore it, fine-tuning starts with it."""
+    """Write the side head beside the model: engines search with it, fine-tuning starts with it."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: weight.cpu().contiguous() for name, weight in head.state_dict().items()}, folder / HEAD)
 
 
-def load_head(head: CtcHead, folder: Path) -> None:
-    """Load a base's side head where it has one of the same shape; stock checkpoints have none."""
+def load_head(head: CtcHead, folder: Path) -> bool:
+    """Load a base's side head where it has one of the same shape, and tell so; stock checkpoints have none."""
     if not (folder / HEAD).exists():
-        return
+        return False
     state = load_file(folder / HEAD)
-    if all(name in state and state[name].shape == weight.shape for name, weight in head.state_dict().items()):
+    fits = all(name in state and state[name].shape == weight.shape for name, weight in head.state_dict().items())
+    if fits:
         head.load_state_dict(state)
+    return fits
+
+
+@torch.no_grad()
+def scale_head(head: CtcHead, base: Path, scale: float) -> None:
+    """Go ``scale`` of the way from a base's head to the trained one, as merged adapters go; in place."""
+    first = CtcHead(head.project.in_features)
+    if load_head(first, base):
+        for trained, start in zip(head.parameters(), first.to(head.project.weight.device).parameters(), strict=True):
+            trained.copy_(start + scale * (trained - start))
 
 
 def export_model(model: WhisperForConditionalGeneration, tokenizer: WhisperTokenizerFast, folder: Path) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -22,7 +22,7 @@ from transformers import WhisperForConditionalGeneration
 from medstt.disk import naming_disk_errors
 from medstt.train.alignment import GuidedAttention
 from medstt.train.batch import TextSampler
-from medstt.train.model import Batch, CtcHead, attention_loss, decode, encode
+from medstt.train.model import Batch, CtcHead, attention_loss, decode, hear
 from medstt.train.recipe import Recipe
 from medstt.train.stop import DEV_SCORE, EarlyStop, resume_stop
 
@@ -157,14 +157,12 @@ class Trainer:
         """Return the decoder's loss (with distillation, if any) and the CTC loss of a batch."""
         if self.guide is not None:
             self.guide.clear()
-        states = encode(self.model, batch.features)
+        states = hear(self.model, batch)
         logits = decode(self.model, states, batch.tokens)
         loss = attention_loss(logits, batch.labels, self.recipe.loss.smoothing)
         if self.teacher is not None and self.recipe.loss.distil > 0:
-            with torch.no_grad():
-                target = (
-                    decode(self.teacher, encode(self.teacher, batch.features), batch.tokens).float().log_softmax(-1)
-                )
+            with torch.no_grad():  # kept states are the teacher's too: it is the base, whose encoder stays
+                target = decode(self.teacher, hear(self.teacher, batch), batch.tokens).float().log_softmax(-1)
             kept = batch.labels != -100
             distance = nn.functional.kl_div(
                 logits.float().log_softmax(-1)[kept], target[kept], reduction="batchmean", log_target=True
@@ -172,7 +170,20 @@ class Trainer:
             loss = loss + self.recipe.loss.distil * distance
         if self.guide is not None:
             loss = loss + guide_weight(self.recipe, self.step) * self.guide.loss(batch)
-        return loss, self.head(states, batch)
+        return loss, self._ctc_loss(states, batch)
+
+    @property
+    def _head_trained(self) -> bool:
+        return any(weight.requires_grad for weight in self.head.parameters())
+
+    def _ctc_loss(self, states: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Return the head's loss: 0 where it is kept as it is, without effect on the model where CTC has no weight."""
+        if not self._head_trained:
+            return states.new_zeros(())
+        return cast(torch.Tensor, self.head(states if self._ctc_weight() > 0 else states.detach(), batch))
+
+    def _ctc_weight(self) -> float:
+        return ctc_weight(self.recipe, self.step) if self._head_trained else 0.0
 
     def text_loss(self, texts: TextSampler) -> torch.Tensor:
         """Return the decoder's loss on bare text, told apart from audio by a single state of zeros."""
@@ -201,14 +212,15 @@ class Trainer:
             torch.manual_seed((recipe.seed * 1_000_003 + self.step) * self.world + self.rank)
             for group in self.optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, self.step)
-            weight = ctc_weight(recipe, self.step)
+            weight = self._ctc_weight()
             for _ in range(recipe.accumulate):
                 waiting = time.monotonic()
                 batch = next(batches).to(self.accelerator.device)
                 state.waited_s += time.monotonic() - waiting
                 with self.accelerator.autocast():
                     loss, ctc = self.losses(batch)
-                    total = ((1 - weight) * loss + weight * ctc) / recipe.accumulate
+                    # Without a weight the head alone learns, so that it still fits the encoder.
+                    total = ((1 - weight) * loss + (weight or 1.0) * ctc) / recipe.accumulate
                     if texts is not None:
                         total = total + recipe.loss.text * self.text_loss(texts) / recipe.accumulate
                 total.backward()  # type: ignore[no-untyped-call]

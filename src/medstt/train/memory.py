@@ -50,7 +50,9 @@ def estimate_gb(config: WhisperConfig, recipe: Recipe, frames: int) -> float:
     weights = encoder + decoder
     trained = {"full": weights, "frozen-encoder": decoder, "lora": weights // 20}[recipe.method]
     fixed = 4 * weights + 12 * trained + (4 * weights if recipe.loss.distil > 0 else 0)
-    position = config.encoder_layers * (11 * d + 2 * encoder_ffn) + 6 * d + config.decoder_layers * 2 * d
+    kept = recipe.method == "frozen-encoder" and recipe.views > 0  # no sound goes through the encoder
+    heard = 0 if kept else config.encoder_layers * (11 * d + 2 * encoder_ffn) + 6 * d
+    position = heard + config.decoder_layers * 2 * d
     token = config.decoder_layers * (18 * d + 2 * decoder_ffn) + 5 * config.vocab_size
     moving = 4 * OVERHEAD * frames * (position / 2 + TOKENS_PER_FRAME * token)
     return float(recipe.processes * (PROCESS_GB + (fixed + moving) / GB))

@@ -27,7 +27,8 @@ class Batch:
 
     ``characters`` is the concatenation of the clips' CTC targets, ``character_counts`` (B,) their lengths.
     ``expected`` (B, L) is about where in the encoder's positions a label is said, -1 where nothing is said;
-    ``lengths`` (B,) how many positions the speech takes.
+    ``lengths`` (B,) how many positions the speech takes. ``states`` (B, positions, d), where a frozen encoder's were
+    kept, stand for features, which are empty then.
     """
 
     features: Tensor
@@ -38,10 +39,12 @@ class Batch:
     character_counts: Tensor
     expected: Tensor
     lengths: Tensor
+    states: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on ``device``."""
-        return Batch(*(getattr(self, field.name).to(device, non_blocking=True) for field in fields(self)))
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Batch(**{name: part.to(device, non_blocking=True) for name, part in parts.items() if part is not None})
 
 
 def build_model(
@@ -88,6 +91,11 @@ def encode(model: WhisperForConditionalGeneration, features: Tensor) -> Tensor:
     for layer in encoder.layers:
         states = layer(states, None)
     return cast(Tensor, encoder.layer_norm(states))
+
+
+def hear(model: WhisperForConditionalGeneration, batch: Batch) -> Tensor:
+    """Return a batch's encoder states (B, positions, d): the kept ones that it brings, or else the model's."""
+    return encode(model, batch.features) if batch.states is None else batch.states.float()
 
 
 def decode(model: WhisperForConditionalGeneration, states: Tensor, tokens: Tensor) -> Tensor:

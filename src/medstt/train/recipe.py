@@ -87,6 +87,10 @@ class Recipe(Section):
     patience: int = Field(0, ge=0, description="dev scores without a better one before the run stops; 0: never")
     term_weight: float = Field(1.0, ge=0, description="weight of missed terms beside word errors in the dev score")
     memory_gb: float | None = Field(None, gt=0, description="budget within which frames and accumulate are chosen")
+    views: int = Field(
+        1, ge=0, description="frozen-encoder: times every clip is augmented anew and its states kept; 0: none are kept"
+    )
+    states_gb: float = Field(10.0, gt=0, description="room for kept states on disk: fewer clips are kept to fit")
     processes: int = Field(1, gt=0, description="CPU: single-threaded processes that share a step; best is one a core")
     shape: Shape = Shape()
     loss: Loss = Loss()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,28 +21,32 @@ from torch.multiprocessing.spawn import ProcessException, spawn
 from transformers import WhisperConfig, WhisperForConditionalGeneration, WhisperTokenizerFast
 
 from medstt.disk import write_atomically
-from medstt.errors import ConflictError, DataError, MedsttError, ModelError, ResourceError
+from medstt.engine.letter import HEAD
+from medstt.errors import ConflictError, DataError, MedsttError, ModelError, OptionError, ResourceError
 from medstt.process import end_with_parent
 from medstt.registry.card import read_card
 from medstt.registry.digest import CARD
 from medstt.train.adapter import add_adapters, merge_adapters, scale_adapters
-from medstt.train.augment import Augment, AugmentOptions
+from medstt.train.augment import Augment
 from medstt.train.batch import BatchOptions, Sampler, TextSampler
 from medstt.train.cache import FeatureCache, open_cache
 from medstt.train.check import check_rows
 from medstt.train.dev import missed_terms, transcribe_cache, word_error_rates
-from medstt.train.export import load_head, save_head
-from medstt.train.loop import Trainer
+from medstt.train.export import load_head, save_head, scale_head
+from medstt.train.kept import augment_options, check_kept, keeps_states, open_kept
+from medstt.train.loop import LOG, Trainer
 from medstt.train.memory import OutOfMemory, carry_out, fit, is_out_of_memory
 from medstt.train.model import AUDIO_CONTEXT, CtcHead, build_model, generation_config
 from medstt.train.recipe import DataSource, Recipe
-from medstt.train.stop import DEV_SCORE
+from medstt.train.state import StateCache, StateSampler
+from medstt.train.stop import DEV_SCORE, read_log
 from medstt.train.tokenizer import END, NO_TIMESTAMPS, START, TRANSCRIBE, train_tokenizer
 from medstt.values import LANGUAGES
 
 IDENTITY = "run.json"  # in the run's folder: what decides which model its checkpoint is of
 FAILURE = "failure.json"  # in the run's folder: what stopped one of several processes
 EXPORT = "export"  # folder of the finished model inside the run's
+MOST_CTC = 1.5  # nats a character of a new head's training loss; heads that hear have 0.5 to 1.4, deaf ones 3 and more
 LORA_SCALES = (0.5, 0.75, 1.0, 1.25)
 Report = Callable[[dict[str, float]], None]
 
@@ -133,6 +138,11 @@ def recipe_digest(recipe: Recipe) -> str:
 
 def prepare(recipe: Recipe, places: Places, base: Path | None, jobs: int) -> None:
     """Make what all processes of a run read: feature caches and, for a new model, the tokenizer."""
+    check_kept(recipe, base is not None and hears_short_clips(base))
+    if base is None and recipe.method != "full":
+        raise OptionError(
+            f"recipe {recipe.name}: method = {recipe.method!r} needs a model to start from", "Name it as base"
+        )
     n_mels = config_of(recipe, base).num_mel_bins
     caches = [cache for cache, _ in open_caches(recipe.train, places, n_mels, jobs)]
     if not caches:
@@ -170,9 +180,27 @@ def open_trainer(recipe: Recipe, places: Places, base: Path | None) -> tuple[Tra
         if not hears_short_clips(base):
             teacher.config.update({AUDIO_CONTEXT: "full"})
     head = CtcHead(model.config.d_model)
-    if base is not None:
-        load_head(head, base)
+    known = base is None or load_head(head, base)
+    head.requires_grad_(trains_head(recipe, known))
     return Trainer(model, head, recipe, places.run, teacher), tokenizer
+
+
+def trains_head(recipe: Recipe, known: bool) -> bool:
+    """Tell whether the CTC head is trained; ``known``: it is the base's, or the model is new.
+
+    Where the encoder changes the head follows it, even without a weight; a frozen encoder's head fits as it is.
+    """
+    return recipe.method != "frozen-encoder" and (known or max(recipe.loss.ctc_start, recipe.loss.ctc_end) > 0)
+
+
+def export_head(recipe: Recipe, places: Places, base: Path | None, head: CtcHead) -> None:
+    """Write the CTC head beside the export where it hears; one that does not would mislead the search."""
+    known = base is None or load_head(CtcHead(head.project.in_features), base)
+    losses = [row["ctc"] for row in read_log(places.run / LOG) if "ctc" in row]
+    if known or (trains_head(recipe, known) and losses and losses[-1] <= MOST_CTC):
+        save_head(head, places.run / EXPORT)
+    else:
+        (places.run / EXPORT / HEAD).unlink(missing_ok=True)
 
 
 def hears_short_clips(base: Path) -> bool:
@@ -187,7 +215,7 @@ def make_sampler(
     caches: Sequence[tuple[FeatureCache, float]],
     n_mels: int = 80,
 ) -> Sampler:
-    """Return what draws a recipe's batches."""
+    """Return what draws a recipe's batches from sound."""
     noises = tuple(
         cache.features(index)
         for cache, _ in open_caches(recipe.noise, places, n_mels, 1)
@@ -195,10 +223,27 @@ def make_sampler(
     )
     return Sampler(
         [cache for cache, _ in caches], [weight for _, weight in caches], tokenizer,
-        Augment(AugmentOptions(strength=recipe.augment), noises),
-        BatchOptions(recipe.frames, recipe.joined, empty=recipe.empty, augment_from=recipe.augment_from),
-        recipe.seed, recipe.short_first,
+        Augment(augment_options(recipe), noises), batch_options(recipe), recipe.seed, recipe.short_first,
     )  # fmt: skip
+
+
+def batch_options(recipe: Recipe) -> BatchOptions:
+    """Return how a recipe's batches are made."""
+    return BatchOptions(recipe.frames, recipe.joined, empty=recipe.empty, augment_from=recipe.augment_from)
+
+
+def keep_states(
+    recipe: Recipe, places: Places, base: Path, model: WhisperForConditionalGeneration, jobs: int = 1, *, aloud: bool
+) -> list[tuple[StateCache, float]]:
+    """Return the kept states of a recipe's training manifests, with their weights; missing ones are computed."""
+    sources = [(places.data / source.manifest, source.weight) for source in present(recipe.train, places)]
+    noises = [places.data / source.manifest for source in present(recipe.noise, places)]
+    return open_kept(recipe, sources, noises, places.cache, base, model, jobs, tell if aloud else lambda line: None)
+
+
+def tell(line: str) -> None:
+    """Say something about a run beside its bar."""
+    print(f"medstt: {line}", file=sys.stderr, flush=True)
 
 
 def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, report: Report, dev_count: int) -> None:
@@ -210,7 +255,13 @@ def train_process(rank: int, recipe: Recipe, places: Places, base: Path | None, 
     trainer, tokenizer = open_trainer(recipe, places, base)
     n_mels = trainer.model.config.num_mel_bins
     caches = open_caches(recipe.train, places, n_mels, 1)
-    sampler = make_sampler(recipe, places, tokenizer, caches, n_mels)
+    sampler: Sampler | StateSampler
+    if base is not None and keeps_states(recipe):
+        kept = keep_states(recipe, places, base, trainer.model, aloud=False)
+        weights = [weight for _, weight in kept]
+        sampler = StateSampler([states for states, _ in kept], weights, tokenizer, batch_options(recipe), recipe.seed)
+    else:
+        sampler = make_sampler(recipe, places, tokenizer, caches, n_mels)
     devs = open_caches(recipe.dev, places, n_mels, 1)
 
     def evaluate() -> dict[str, float]:
@@ -287,6 +338,9 @@ def run(
         prepare(recipe, places, base, jobs)
 
         def attempt(plan: Recipe) -> None:
+            if base is not None and keeps_states(plan):
+                model = WhisperForConditionalGeneration.from_pretrained(base).float()
+                keep_states(plan, places, base, model, jobs, aloud=True)
             arguments = (plan, places, base, report, dev_count)
             if recipe.processes > 1:
                 run_processes(arguments)
@@ -299,8 +353,10 @@ def run(
             trainer.load_best()
         if recipe.method == "lora":
             devs = [cache for cache, _ in open_caches(recipe.dev, places, trainer.model.config.num_mel_bins, 1)]
-            merge_best(trainer.model, tokenizer, devs, dev_count)
-        save_head(trainer.head, places.run / EXPORT)
+            scale = merge_best(trainer.model, tokenizer, devs, dev_count)
+            if base is not None:
+                scale_head(trainer.head, base, scale)
+        export_head(recipe, places, base, trainer.head)
         return trainer.model, tokenizer
 
 
