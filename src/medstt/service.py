@@ -11,8 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from medstt.errors import MedsttError, OptionError
 from medstt.values import LANGUAGES, Language
@@ -34,10 +33,10 @@ def default_home() -> Path:
     return Path(base) / "medstt"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Every setting with its default and meaning; ``MEDSTT_<NAME>`` in the environment overrides."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDSTT_", extra="forbid")
+    model_config = ConfigDict(extra="forbid")
 
     home: Path = Field(default_factory=default_home, description="Folder that holds everything written.")
     model: str = Field("medstt-mini", description="Model used when none is named.")
@@ -53,7 +52,9 @@ class Settings(BaseSettings):
     engine: Literal["onnx", "transformers", "fake"] = Field(
         "onnx", description="Backend that runs models; fake answers a fixed text, for load tests."
     )
-    workers: int = Field(1, ge=0, le=64, description="Threads in this process that work on dictations; 0: none.")
+    workers: int = Field(
+        2, ge=0, le=64, description="Threads that work on dictations, best one more than replicas; 0: none."
+    )
     replicas: int = Field(1, ge=1, le=64, description="Single-threaded engines per loaded model in each process.")
     model_memory_mb: int = Field(8192, ge=16, description="Size of the models kept in memory together.")
     model_idle_s: float = Field(900, gt=0, description="Unload a model that nobody used for so long.")
@@ -88,6 +89,12 @@ class Settings(BaseSettings):
     purge_minutes: float = Field(60, gt=0, description="How often retention is applied and leftovers are removed.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what was not given from the environment."""
+        return {name: value for name, value in _environment().items() if name in cls.model_fields} | given
+
     @property
     def database(self) -> str:
         """The database's URL, with the default filled in."""
@@ -105,6 +112,13 @@ class Settings(BaseSettings):
 
 
 SETTINGS_FILE = "medstt.toml"
+_PREFIX = "medstt_"
+
+
+def _environment() -> dict[str, str]:
+    """Return what the environment says by the settings' names; the case of its variables does not matter."""
+    variables = {name.lower(): value for name, value in os.environ.items()}
+    return {name.removeprefix(_PREFIX): value for name, value in variables.items() if name.startswith(_PREFIX)}
 
 
 def read_settings(file: Path | None = None, **given: Any) -> Settings:
@@ -112,18 +126,18 @@ def read_settings(file: Path | None = None, **given: Any) -> Settings:
 
     Raises OptionError for an unknown key or environment variable, or a bad value, and names it.
     """
-    known = {f"MEDSTT_{name.upper()}" for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.startswith("MEDSTT_") and name.upper() not in known)
+    environment = _environment()
+    unknown = sorted(environment.keys() - Settings.model_fields.keys())
     if unknown:
-        raise OptionError(f"unknown setting {unknown[0]} in the environment", "See serving/medstt.toml for all.")
+        variable = (_PREFIX + unknown[0]).upper()
+        raise OptionError(f"unknown setting {variable} in the environment", "See serving/medstt.toml for all.")
     values = {key: value for key, value in given.items() if value is not None}
     try:
         found = file or Settings(**_only_home(values)).home / SETTINGS_FILE
         if file is None and not found.exists():
             return Settings(**values)
         written = tomllib.loads(found.read_text(encoding="utf-8"))
-        from_environment = {name for name in Settings.model_fields if f"MEDSTT_{name.upper()}" in os.environ}
-        return Settings(**{key: value for key, value in written.items() if key not in from_environment} | values)
+        return Settings(**{key: value for key, value in written.items() if key not in environment} | values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -198,8 +212,8 @@ def load_model(settings: Settings, model: str | None = None, replicas: int = 1) 
 
     found = resolve_model(model or settings.model, settings.home)
     cache = settings.home / "cache" / "engines"
-    engines = [load_engine(found.path, found.name, cache=cache, digest=found.digest) for _ in range(replicas)]
-    return engines[0] if replicas == 1 else EnginePool(engines)
+    engine = load_engine(found.path, found.name, cache=cache, digest=found.digest)
+    return engine if replicas == 1 else EnginePool([engine, *(engine.replicate() for _ in range(replicas - 1))])
 
 
 def open_names(settings: Settings) -> NameLists:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from medstt.audio import read_audio
-from medstt.batch import Outcome, OutputFolder, Progress, WriteOptions, find_recordings, run_batch
+from medstt.batch import Outcome, Progress, WriteOptions, find_recordings, run_batch
+from medstt.batch.folder import OutputFolder
 from medstt.engine.fake import FakeEngine
 from medstt.engine.protocol import Clip, DecodeOptions
 from medstt.errors import ModelError

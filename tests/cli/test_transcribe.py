@@ -240,7 +240,7 @@ def test_full_disk_is_one_line_and_leaves_nothing_half_written(home: Path, tiny_
 def test_a_second_run_on_a_folder_in_use_is_refused(
     medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    from medstt.batch import OutputFolder
+    from medstt.batch.folder import OutputFolder
 
     with OutputFolder(tmp_path / "out"):
         result = medstt("transcribe", SPEECH, "--model", tiny_model, "--out", tmp_path / "out")

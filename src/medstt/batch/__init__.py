@@ -5,9 +5,8 @@ Knows nothing of terminals or of how models are found.
 
 from __future__ import annotations
 
-from medstt.batch.folder import OutputFolder
 from medstt.batch.inputs import Recording, find_recordings
 from medstt.batch.run import Outcome, run_batch
 from medstt.batch.work import Progress, WriteOptions
 
-__all__ = ["Outcome", "OutputFolder", "Progress", "Recording", "WriteOptions", "find_recordings", "run_batch"]
+__all__ = ["Outcome", "Progress", "Recording", "WriteOptions", "find_recordings", "run_batch"]

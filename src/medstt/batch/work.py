@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from medstt.text import format as format_text
 from medstt.transcriber import Transcriber
 from medstt.values import Document, Transcript
 from medstt.version import __version__
+
+# Opens a transcriber with so many replicas of its engine; must be picklable (a function or a partial of one).
+OpenTranscriber = Callable[[int], Transcriber]
+Results = Generator["Progress | Rendered"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ import typer
 from medstt.cli.app import EXIT_FAILED, EXIT_STOPPED
 
 if TYPE_CHECKING:
-    from medstt.batch import Outcome, OutputFolder, Recording, WriteOptions
+    from medstt.batch import Outcome, Recording, WriteOptions
+    from medstt.batch.folder import OutputFolder
     from medstt.listen import Vocabulary
     from medstt.transcriber import Transcriber
 
@@ -57,7 +58,7 @@ def transcribe(
     With --out, a second run skips what is done and continues after an interruption. A recording that fails does not
     stop the others; it is named at the end with its reason, and the exit code is 1.
     """
-    from medstt.batch import OutputFolder, WriteOptions, find_recordings
+    from medstt.batch import WriteOptions, find_recordings
     from medstt.export import check_formats
     from medstt.listen import parse_vocabulary
 
@@ -70,9 +71,13 @@ def transcribe(
         if STDIN in paths:
             recordings.append(stack.enter_context(_spooled_input()))
         problems = [str(error) for error in errors]
+        folder = None
         if out is None:
             _check_terminal_output(options, len(recordings))
-        folder = stack.enter_context(OutputFolder(out)) if out is not None else None
+        else:
+            from medstt.batch.folder import OutputFolder
+
+            folder = stack.enter_context(OutputFolder(out))
         found, stopped = _run(recordings, opener, options, folder, workers)
     for problem in problems + found:
         print(f"medstt: {problem}", file=sys.stderr)

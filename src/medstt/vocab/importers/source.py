@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 
-from charset_normalizer import from_bytes
-
 from medstt.errors import VocabError
 
 Progress = Callable[[int, int], None]  # bytes read so far, bytes in all
@@ -35,6 +33,8 @@ def detect_encoding(path: Path) -> str:
         sample.decode("utf-8")
     except UnicodeDecodeError as error:
         if error.start < len(sample) - 4 or len(sample) < SAMPLE_BYTES:
+            from charset_normalizer import from_bytes  # slow to import, and hardly ever needed
+
             best = from_bytes(sample, cp_isolation=GUESSES).best()
             return best.encoding if best is not None else "cp1252"
     return "utf-8"
