@@ -1,5 +1,5 @@
 # The same commands by shorter names.
-.PHONY: demo test slow check prove prove-transfer tutorial
+.PHONY: audit demo test slow check prove prove-transfer tutorial
 demo:
 	sh scripts/demo
 test:
@@ -8,6 +8,9 @@ slow:
 	sh scripts/test -m slow
 check:
 	sh scripts/check
+# Needs https://pypi.org; fails when it could not check every pinned package.
+audit:
+	python3 scripts/audit
 # Hours: crash tests, fuzzing and the full tables; commit the dated results it writes.
 prove:
 	sh scripts/test -m prove
