@@ -17,8 +17,8 @@ from medstt.evaluate.lexicon import open_spotter
 from medstt.evaluate.run import create_run, transcribe_run
 from medstt.evaluate.system import Reply, Request
 from medstt.lifecycle.proof.figure import Familiarity, tabulate_run
-from medstt.lifecycle.proof.material import Material, Studio
-from medstt.lifecycle.proof.method import Trained
+from medstt.lifecycle.proof.material import GENERAL, Material, Studio, prepare
+from medstt.lifecycle.proof.method import Trained, method_recipe
 from medstt.lifecycle.proof.plan import Plan, read_plan
 from medstt.lifecycle.proof.result import Row, Tell, describe, prove
 from medstt.lifecycle.proof.text import render
@@ -72,13 +72,15 @@ def plan(base: Path, **changes: object) -> Plan:
     return Plan.model_validate(values | changes)
 
 
-def test_our_plan_and_its_recipes_are_valid() -> None:
-    found = read_plan(TRAINING / "proof" / "transfer.toml", ["steps=3", "scale=0.1"])
+@pytest.mark.parametrize("name", ["transfer", "formulary"])
+def test_our_plans_and_their_recipes_are_valid(name: str) -> None:
+    found = read_plan(TRAINING / "proof" / f"{name}.toml", ["steps=3", "scale=0.1"])
     assert (found.steps, found.scale) == (3, 0.1)
     for method in found.methods.values():
-        assert (TRAINING / "proof" / method.recipe).exists()
+        assert method_recipe(found, method, TRAINING / "proof").steps == 3
     for path in (TRAINING / "proof").glob("*.synth.toml"):
-        assert read_synth_recipe(path).parts
+        spoken = read_synth_recipe(path)
+        assert spoken.parts or (path.parent / str(spoken.terms)).exists()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +90,7 @@ def test_our_plan_and_its_recipes_are_valid() -> None:
         ("tests.noise.role=3", "tests.noise.role"),
         ("best=nobody", "no method 'nobody'"),
         ("own.manifest=a.jsonl", "give recipe or manifest"),
+        ("replay=['other.jsonl']", "replay names other.jsonl, which is not in heard"),
     ],
 )
 def test_a_wrong_plan_is_named(change: str, message: str) -> None:
@@ -102,6 +105,30 @@ def test_terms_are_grouped_by_how_often_they_were_heard() -> None:
     assert known.groups("c") == ("taught", "taught_many")
     assert known.groups("d") == ("untaught",)
     assert known.groups("e") == ("unknown",)
+
+
+def test_terms_of_a_synthesis_recipe_are_taught_and_others_replayed(tmp_path: Path) -> None:
+    pytest.importorskip("espeakng_loader")
+    speech(tmp_path / "data" / "base", 12, 1, "a", drugs=False)
+    speech(tmp_path / "data" / "words", 12, 2, "a", drugs=False)
+    speech(tmp_path / "data" / "test", 4, 3, "c")
+    (tmp_path / "terms.tsv").write_text("term\tkind\tsource\nAhornflügel\tname\tsite\n", encoding="utf-8")
+    (tmp_path / "de").mkdir()
+    (tmp_path / "terms.tsv").rename(tmp_path / "de" / "terms.tsv")
+    (tmp_path / "own.synth.toml").write_text('seed = 1\nterms = "."\nper_term = 14\n')
+    wanted = plan(
+        tmp_path, own={"recipe": "own.synth.toml"}, heard=["base/manifest.jsonl", "words/manifest.jsonl"],
+        replay=["base/manifest.jsonl"], curve=None, dev=1,
+    )  # fmt: skip
+    tests = {"clinical": wanted.tests["clinical"]}
+    studio = Studio(tmp_path, tmp_path / "data", None, tmp_path / "proof", 1)
+    material = prepare(wanted.model_copy(update={"tests": tests}), studio)
+    assert len(material.own) == 13  # one is kept for choosing; each of the grammar's sentences is used once
+    assert all("Ahornflügel" in row.text for row in material.own)
+    assert len(material.heard) == 24
+    replayed = read_manifest(studio.training / GENERAL)
+    assert len(replayed) == 11
+    assert all(row.id.startswith("base-") for row in replayed)
 
 
 class Written:

@@ -27,7 +27,7 @@ def prove(
     ] = None,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")] = [],  # noqa: B006
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Only this row besides the base; may be repeated.")
+        list[str] | None, typer.Option("--only", help="Only this row besides the base, which may stand alone; may be repeated.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes and requests at a time; 0: one per core.")] = 0,
 ) -> None:
@@ -42,7 +42,7 @@ def prove(
     from medstt.errors import OptionError
     from medstt.lifecycle.proof.material import Studio
     from medstt.lifecycle.proof.plan import read_plan
-    from medstt.lifecycle.proof.result import Tell, prove
+    from medstt.lifecycle.proof.result import BASE, Tell, prove
     from medstt.lifecycle.proof.text import render
     from medstt.service import read_settings
 
@@ -50,8 +50,8 @@ def prove(
     wanted = read_plan(plan, set_)
     curve = [f"curve-{size}" for size in wanted.curve.sizes] if wanted.curve else []
     for name in only or []:
-        if name not in (*wanted.methods, *curve):
-            raise OptionError(f"--only {name}: no such row", f"There are {', '.join((*wanted.methods, *curve))}")
+        if name not in (BASE, *wanted.methods, *curve):
+            raise OptionError(f"--only {name}: no such row", f"There are {', '.join((BASE, *wanted.methods, *curve))}")
     studio = Studio(plan.parent, data, texts, out, jobs or usable_cores())
     tell = Tell(lambda line: print(f"medstt: {line}", file=sys.stderr, flush=True), RunDisplay)
     document = prove(wanted, studio, settings.home, tell, only or ())

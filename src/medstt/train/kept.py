@@ -72,6 +72,6 @@ def open_kept(
         name = f"{manifest.parent.name}/{manifest.name}"
         say(f"{name}: encoder states of {count:,} clips, of {len(maker.order):,} in {recipe.views} views")
         states = open_states(maker, base, encoder, count, jobs)
-        say(f"{name}: {states.size_bytes / 1e9:.2f} GB in {maker.folder(encoder)}")
+        say(f"{name}: {states.size_bytes / 1e6:,.1f} MB in {maker.folder(encoder)}")
         found.append((states, weight))
     return found

@@ -22,7 +22,7 @@ from medstt.manifest import read_manifest, write_manifest
 from medstt.synth.compose import builtin_grammar_folder, missing_texts
 from medstt.synth.make import make
 from medstt.synth.recipe import SynthRecipe, read_recipe, scale_recipe
-from medstt.synth.vocabulary import build_vocabularies
+from medstt.synth.vocabulary import build_vocabularies, read_chosen
 from medstt.values import Utterance
 
 OWN, GENERAL = "own/manifest.jsonl", "general/manifest.jsonl"  # as the recipes name them
@@ -71,8 +71,10 @@ def said(text: str) -> str:
 
 def prepare(plan: Plan, studio: Studio) -> Material:
     """Make or find all speech and write the manifests of training; raises DataError for what is missing."""
-    heard = [row for name in plan.heard for row in _read_heard(studio.data / name, studio)]
-    general = ranked(heard, plan.seed)[: plan.general + plan.dev]
+    parts = {name: _read_heard(studio.data / name, studio) for name in plan.heard}
+    heard = [row for part in parts.values() for row in part]
+    replayed = [row for name in plan.replay or plan.heard for row in parts[name]]
+    general = ranked(replayed, plan.seed)[: plan.general + plan.dev]
     own = ranked(_own(plan, studio), plan.seed)
     if len(own) <= plan.dev or len(general) <= plan.dev:
         raise DataError(
@@ -150,11 +152,12 @@ def _speak(path: Path, name: str, plan: Plan, studio: Studio) -> Path | None:
     gone = missing_texts(recipe, studio.texts)
     if gone:
         print(f"medstt: {path.name}: left out, not in --texts: {', '.join(gone)}", file=sys.stderr)
-    if all(part.kind == "text" and not set(part.files) - set(gone) for part in recipe.parts):
+    chosen = read_chosen(path.parent / recipe.terms) if recipe.terms else ()
+    if not chosen and all(part.kind == "text" and not set(part.files) - set(gone) for part in recipe.parts):
         return None
     scaled = scale_recipe(recipe, plan.scale)
     return make(
-        scaled, build_vocabularies(), builtin_grammar_folder(), studio.texts,
+        scaled, build_vocabularies((), chosen), builtin_grammar_folder(), studio.texts,
         studio.folder / "speech" / _slug(name, scaled), jobs=studio.jobs, sounds_from=path.parent,
         progress=studio.progress,
     )  # fmt: skip

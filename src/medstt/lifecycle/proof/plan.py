@@ -72,7 +72,8 @@ class Plan(Section):
     scale: float = Field(1.0, gt=0, description="share of every synthesis recipe's sentences: small for a first look")
     processes: int | None = Field(None, gt=0, description="in place of the recipes' own")
     heard: list[str] = Field(min_length=1, description="manifests that the base was trained on, relative to the data")
-    general: int = Field(4000, gt=0, description="utterances of them that are general/manifest.jsonl: replay, control")
+    replay: list[str] = Field([], description="those of them that are replayed and that the control hears; none: all")
+    general: int = Field(4000, gt=0, description="utterances of them that are general/manifest.jsonl")
     dev: int = Field(60, gt=0, description="utterances of own and of general speech kept for choosing")
     own: Source
     control: str = Field(description="the method that the others are measured against")
@@ -88,6 +89,8 @@ class Plan(Section):
         for name in named:
             if name not in self.methods:
                 raise ValueError(f"there is no method {name!r}; there are {', '.join(self.methods)}")
+        if unknown := set(self.replay) - set(self.heard):
+            raise ValueError(f"replay names {', '.join(sorted(unknown))}, which is not in heard")
         if "base" in self.methods:
             raise ValueError("'base' is the untrained model's row; name the method otherwise")
         for role in ("clinical", "general"):
