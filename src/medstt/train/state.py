@@ -33,7 +33,7 @@ from medstt.train.model import AUDIO_CONTEXT, FULL_FRAMES, Batch, encode
 
 FORMAT = 1
 CHUNK = 64  # clips in a file
-TASK = 8  # chunks a worker computes before it loads the model again
+TASK = 32  # chunks, at most, that a worker computes before it loads the model again
 
 States = npt.NDArray[np.float16]
 
@@ -139,7 +139,8 @@ def open_states(maker: ClipMaker, base: Path, encoder: str, count: int, jobs: in
     if missing and (jobs == 1 or torch.cuda.is_available()):
         _compute(folder, base, maker, missing)
     elif missing:
-        tasks = [missing[start : start + TASK] for start in range(0, len(missing), TASK)]
+        parts = jobs * math.ceil(len(missing) / (jobs * TASK))
+        tasks = [missing[part::parts] for part in range(min(parts, len(missing)))]
         with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_start_worker) as pool:
             for future in as_completed([pool.submit(_compute, folder, base, maker, task) for task in tasks]):
                 future.result()
