@@ -42,6 +42,15 @@ def test_given_before_environment_before_file(monkeypatch: pytest.MonkeyPatch, t
     assert (settings.port, settings.model, settings.workers, settings.host) == (1111, "environment", 5, "127.0.0.1")
 
 
+def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "medstt.toml").write_text("port = 1111\nworkers = 3\n", encoding="utf-8")
+    monkeypatch.setenv("medstt_port", "2222")
+    assert (read_settings().port, read_settings().workers, Settings().port) == (2222, 3, 2222)
+    monkeypatch.setenv("medstt_prot", "1")
+    with pytest.raises(OptionError, match="MEDSTT_PROT"):
+        read_settings()
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

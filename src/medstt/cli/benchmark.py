@@ -96,6 +96,23 @@ def _report(
         out.write_text(text + "\n", encoding="utf-8")
 
 
+@app.command("context")
+def context(
+    model: Annotated[str, typer.Option(help="Model that is tuned for clips at their own length.")] = "medstt-mini",
+    manifest: Annotated[Path, typer.Option(help="Utterances with references.")] = Path("samples/references.jsonl"),
+    sample: Annotated[int | None, typer.Option(min=1, help="Only so many utterances, chosen by id.")] = None,
+) -> None:
+    """Compare a model's word errors and CPU time at its clips' own length and padded to 30 s."""
+    from medstt.benchmark.context import format_contexts, measure_contexts
+    from medstt.benchmark.table import describe_machine
+    from medstt.evaluate.item import read_items, sample_items
+    from medstt.service import read_settings
+
+    items = read_items(manifest)
+    costs = measure_contexts(model, read_settings().home, sample_items(items, sample) if sample else items)
+    typer.echo(f"{describe_machine()} {datetime.now(UTC):%Y-%m-%d}.\n\n{format_contexts(costs)}")
+
+
 @app.command("service")
 def service(
     parts: Annotated[
