@@ -13,7 +13,7 @@ from pathlib import Path
 from medstt.errors import VocabError
 from medstt.values import LANGUAGES, Language
 from medstt.vocab.fold import fold
-from medstt.vocab.table import REMOVE, check_header, is_pairs, read_pairs, read_rows, read_terms
+from medstt.vocab.table import REMOVE, check_header, is_pairs, language_of, read_pairs, read_rows, read_terms
 from medstt.vocab.term import KINDS, LAYERS, Layer, Pair, Term
 
 # Tables in the same folders that belong to the dictation layer, not to the lexicon.
@@ -83,6 +83,8 @@ def read_layers(layers: Iterable[Layer], language: Language | None) -> Contents:
             header, rows = read_rows(path)
             check_header(path, header)
             digest.update(f"\0{layer.name}\0{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
+            if language is not None and "language" not in header and language_of(path) not in (None, language):
+                continue  # a table of another language
             if is_pairs(header):
                 for _, pair in read_pairs(path, header, rows, layer.name):
                     if language in (None, pair.language):

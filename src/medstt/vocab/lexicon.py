@@ -43,7 +43,7 @@ class Lexicon:
         """Return this lexicon with further terms over it; known terms of the same name stay beside them."""
         if not terms:
             return self
-        named = "\n".join("\t".join((term.layer, term.language, term.kind, term.text)) for term in terms)
+        named = "\n".join("\t".join((one.layer, one.language, one.kind, one.text, *one.spoken)) for one in terms)
         digest = hashlib.sha256(f"{self.digest}\n{named}".encode()).hexdigest()
         contents = replace(self._contents, terms=(*self._contents.terms, *terms), digest=digest)
         return Lexicon(contents, (*self._layers, Layer(terms[0].layer, Path(terms[0].source))))

@@ -27,12 +27,13 @@ from medstt.engine.pool import EnginePool
 from medstt.engine.protocol import Engine
 from medstt.engine.token import TokenTable
 from medstt.errors import OptionError
-from medstt.vocab.term import BiasPhrase
+from medstt.vocab import BiasPhrase, Lexicon
 
 if TYPE_CHECKING:
     from medstt.engine.whisper import WhisperEngine
 
-COMPILER_VERSION = 1
+COMPILER_VERSION = 2  # raised with every change of what is chosen from a lexicon, spelt or built
+_EVERYTHING = 100_000_000  # tokens: no term is left out for want of room
 _IN_MEMORY = 16  # lists; each takes a few MB
 
 
@@ -69,7 +70,9 @@ def compile_bias(
     table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions, commands: Collection[str] = ()
 ) -> Compiled:
     """Compile phrases for a tokenizer; raises VocabError for more than can be listened for."""
-    return _compile(table, phrases, options, commands, digest_list(table, phrases, options, commands))
+    listed = "\n".join(f"{p.text}\t{p.layer}\t{p.weight}\t{'|'.join(p.spoken)}" for p in phrases)
+    digest = _digest(table, hashlib.sha256(listed.encode()).hexdigest(), options, commands)
+    return _compile(table, phrases, options, commands, digest)
 
 
 def _compile(
@@ -80,10 +83,8 @@ def _compile(
     return Compiled(TrieBias(trie, table.starts_word, table.size, digest), rows.phrases, rows.warnings)
 
 
-def digest_list(
-    table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions, commands: Collection[str]
-) -> str:
-    """Return the SHA-256 of everything that a compiled list depends on."""
+def _digest(table: TokenTable, listed: str, options: BiasOptions, commands: Collection[str]) -> str:
+    """Return the SHA-256 of everything that a compiled list depends on; ``listed`` is that of its phrases."""
     weights = [
         COMPILER_VERSION,
         options.boost,
@@ -93,9 +94,7 @@ def digest_list(
         options.department,
         options.user,
     ]
-    digest = hashlib.sha256(json.dumps([table.digest, weights, sorted(commands)]).encode())
-    digest.update("\n".join(f"{p.text}\t{p.layer}\t{p.weight}\t{'|'.join(p.spoken)}" for p in phrases).encode())
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps([table.digest, weights, sorted(commands), listed]).encode()).hexdigest()
 
 
 class BiasCompiler:
@@ -107,13 +106,13 @@ class BiasCompiler:
         self._kept: OrderedDict[str, Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
-    def compile(self, table: TokenTable, phrases: Sequence[BiasPhrase], options: BiasOptions) -> Compiled:
-        """Return the compiled list; raises VocabError for more than can be listened for."""
-        digest = digest_list(table, phrases, options, self._commands)
+    def compile(self, table: TokenTable, lexicon: Lexicon, options: BiasOptions) -> Compiled:
+        """Return the compiled list of a lexicon's phrases; raises VocabError for more than can be listened for."""
+        digest = _digest(table, lexicon.digest, options, self._commands)
         with self._lock:
             found = self._kept.get(digest) or self._read(table, digest)
             if found is None:
-                found = _compile(table, phrases, options, self._commands, digest)
+                found = _compile(table, lexicon.bias_phrases(_EVERYTHING), options, self._commands, digest)
                 self._write(digest, found)
             self._kept[digest] = found
             self._kept.move_to_end(digest)

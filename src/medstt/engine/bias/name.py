@@ -20,7 +20,6 @@ from medstt.engine.token import TokenTable
 from medstt.vocab import BiasPhrase, Lexicon
 from medstt.vocab.bias import LAYER_WEIGHT
 
-_EVERYTHING = 100_000_000  # tokens: no term is left out for want of room
 _IN_MEMORY = 32
 USER = "user"
 
@@ -82,7 +81,7 @@ class NameLists:
 
     def _make(self, engine: Engine, lexicon: Lexicon, options: BiasOptions) -> Names:
         table = token_table(engine)
-        compiled = self._compiler.compile(table, lexicon.bias_phrases(_EVERYTHING), options)
+        compiled = self._compiler.compile(table, lexicon, options)
         check = NameCheck(
             lexicon, options, lambda text: len(table.encode(text)), lambda word: _is_ordinary(table, word)
         )
