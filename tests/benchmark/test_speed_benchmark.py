@@ -17,7 +17,7 @@ from medstt.benchmark.table import describe_machine, format_costs
 from medstt.cli.benchmark import app
 from medstt.engine.checkpoint import open_checkpoint
 from medstt.engine.onnx import open_onnx
-from medstt.engine.search import Rules, search
+from medstt.engine.search import Rules, begin, search
 from medstt.engine.token import TokenTable
 from medstt.errors import MedsttError, OptionError
 from medstt.feature import log_mel
@@ -44,10 +44,9 @@ def test_ctranslate2_gets_the_same_weights(folder: Path, tmp_path: Path) -> None
     backend = open_onnx(checkpoint, cache=None, threads=1, precision="float32")
     memory = backend.encode([features])
     prompt = np.array([[table.start, *table.prompt("en")]])
-    (ours,) = search(
-        backend, memory, backend.begin(memory, 1), prompt, Rules(table.end, table.nothing, table.nothing, False),
-        beams=1, limits=[10], biases=[None],
-    )  # fmt: skip
+    rules = Rules(table.end, table.nothing, table.nothing, False)
+    begun = begin(backend, memory, prompt, rules)
+    (ours,) = search(backend, memory, begun.cache, begun.first, rules, beams=1, limits=[10], biases=[None])
     assert found[0].sequences_ids[0] == list(ours[0].tokens)
 
 

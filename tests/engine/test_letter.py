@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from medstt.benchmark.model import RandomShape, write_random_model
 from medstt.engine import load_engine
-from medstt.engine.letter import CHARACTERS, HEAD, Letters, RecentLetters, letters_of, read_letters, score_letters
+from medstt.engine.letter import CHARACTERS, HEAD, Letters, letters_of, read_letters, score_letters
 from medstt.engine.pool import EnginePool
 from medstt.engine.protocol import Clip, DecodeOptions
 from medstt.errors import CorruptModel
@@ -52,18 +52,6 @@ def test_letters_are_read_without_repeats_blanks_and_double_spaces() -> None:
         letters[position, CHARACTERS.index(character)] = 0.0
     assert read_letters(letters) == "aab c"
     assert letters_of("Ä, 5b-'") == [CHARACTERS.index(c) for c in "ä b-'"]
-
-
-def test_recent_letters_are_found_by_the_very_samples() -> None:
-    recent = RecentLetters(most=2)
-    clips = [np.zeros(4, np.float32) for _ in range(3)]
-    for number, samples in enumerate(clips):
-        recent.put(samples, random_letters(2, number))
-    assert recent.get(clips[0]) is None
-    found = recent.get(clips[2])
-    assert found is not None
-    assert np.array_equal(found, random_letters(2, 2))
-    assert recent.get(np.zeros(4, np.float32)) is None
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from medstt.engine.protocol import Bonus
-from medstt.engine.search import Candidate, Rules, search
+from medstt.engine.search import Candidate, Rules, begin, search
 
 END, PROMPT, SIZE = 0, 9, 10
 Table = Mapping[tuple[int, ...], Mapping[int, float]]
@@ -38,12 +38,12 @@ class TableBackend:
     ) -> tuple[Any, tuple[tuple[int, ...], ...]]:
         self.rows.append(len(tokens))
         grown = tuple(past + tuple(new) for past, new in zip(cache, tokens.tolist(), strict=True))
-        result = np.full((len(grown), 1, SIZE), 1e-6, np.float32)
+        result = np.full((len(grown), len(take), SIZE), 1e-6, np.float32)
         for row, past in enumerate(grown):
             table = self.tables[memory[row * len(memory) // len(grown)]]
             said = past[1:]
             for token, probability in table.get(said, table.get((), {})).items():
-                result[row, 0, token] = probability
+                result[row, :, token] = probability
         return np.log(result) + suppress, grown
 
     def reorder(self, cache: Any, rows: Any) -> Any:
@@ -80,8 +80,10 @@ def run(tables: Sequence[Table], beams: int = 1, limit: int = 20, biases: Any = 
     memory = backend.encode(tables)
     nothing = np.zeros(SIZE, np.float32)
     prompts = np.full((len(tables), 1), PROMPT)
+    rules = Rules(END, nothing, nothing, loops)
+    first, cache = backend.step(memory, backend.begin(memory, 1), prompts, [0], nothing)
     found = search(
-        backend, memory, backend.begin(memory, 1), prompts, Rules(END, nothing, nothing, loops),
+        backend, memory, cache, first[:, 0], rules,
         beams=beams, limits=[limit] * len(tables), biases=biases or [None] * len(tables),
     )  # fmt: skip
     return found, backend
@@ -168,9 +170,9 @@ def test_suppressed_tokens_are_never_said() -> None:
     memory = backend.encode([0])
     first, later = np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32)
     first[1] = later[END] = -np.inf
-    found = search(
-        backend, memory, backend.begin(memory, 1), np.array([[PROMPT]]), Rules(END, first, later),
-        beams=1, limits=[5], biases=[None],
-    )  # fmt: skip
+    rules = Rules(END, first, later)
+    begun = begin(backend, memory, np.array([[PROMPT]]), rules)
+    assert np.exp(begun.first).sum() == pytest.approx(1.0)
+    found = search(backend, memory, begun.cache, begun.first, rules, beams=1, limits=[5], biases=[None])
     assert found[0][0].tokens[:2] == (2, 6)
     assert len(found[0][0].tokens) == 5

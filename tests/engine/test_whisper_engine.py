@@ -12,7 +12,7 @@ from medstt.engine import load_engine
 from medstt.engine.checkpoint import open_checkpoint
 from medstt.engine.onnx import open_onnx
 from medstt.engine.protocol import Bonus, Clip, DecodeOptions, Engine
-from medstt.engine.search import Candidate, Rules, search
+from medstt.engine.search import Candidate, Rules, begin, search
 from medstt.engine.token import TokenTable
 from medstt.engine.whisper import WhisperEngine
 from medstt.errors import EmptyAudio, InputError, OptionError
@@ -183,10 +183,9 @@ def test_stock_models_hear_thirty_seconds_and_greedy_is_transformers_greedy(turb
             logits = model(encoder_outputs=encoded, decoder_input_ids=torch.tensor([said])).logits[0, -1]
             said.append(int((logits + torch.from_numpy(table.suppress)).argmax()))
     memory = backend.encode([features])
-    (found,) = search(
-        backend, memory, backend.begin(memory, 1), np.array([prompt]), Rules(table.end, table.suppress, table.suppress),
-        beams=1, limits=[8], biases=[None],
-    )  # fmt: skip
+    rules = Rules(table.end, table.suppress, table.suppress)
+    begun = begin(backend, memory, np.array([prompt]), rules)
+    (found,) = search(backend, memory, begun.cache, begun.first, rules, beams=1, limits=[8], biases=[None])
     assert isinstance(found[0], Candidate)
     assert list(found[0].tokens) == said[len(prompt) :]
 

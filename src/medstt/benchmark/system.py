@@ -27,7 +27,7 @@ PHRASE = 8 * RATE_HZ  # samples: the length into which medstt's segmenter cuts a
 def open_medstt(model: Path, work: Path, *, full: bool = False, precision: str = "int8") -> Run:
     """Our engine: at the clip's own length, or (``full``) padded to 30 s as stock weights need it."""
     from medstt.engine.onnx import open_onnx
-    from medstt.engine.search import Rules, search
+    from medstt.engine.search import Rules, begin, search
     from medstt.engine.token import TokenTable
     from medstt.engine.whisper import BATCH_ROWS
     from medstt.speech import segment_speech
@@ -35,16 +35,15 @@ def open_medstt(model: Path, work: Path, *, full: bool = False, precision: str =
     checkpoint = open_checkpoint(model)
     backend = open_onnx(checkpoint, cache=work, threads=1, precision="float32" if precision == "float32" else "int8")
     table = TokenTable(checkpoint)
-    first = np.array([[table.start]])
-    prompt = np.array([table.prompt("en")])
+    prompt = np.array([[table.start, *table.prompt("en")]])
     rules = Rules(table.end, table.suppress_first, table.suppress, look_for_loops=False)
 
     def decode(pieces: Sequence[Samples], tokens: int, beam: int) -> int:
         count, context = len(pieces), FULL_CONTEXT if full else None
         memory = backend.encode([log_mel(piece, checkpoint.shape.n_mels, context) for piece in pieces])
-        _, cache = backend.step(memory, backend.begin(memory, 1), first.repeat(count, 0), [0], table.nothing)
+        begun = begin(backend, memory, prompt.repeat(count, 0), rules)
         found = search(
-            backend, memory, cache, prompt.repeat(count, 0), rules,
+            backend, memory, begun.cache, begun.first, rules,
             beams=beam, limits=[tokens] * count, biases=[None] * count,
         )  # fmt: skip
         return sum(len(readings[0].tokens) for readings in found)

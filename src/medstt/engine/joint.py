@@ -2,36 +2,39 @@
 
 One clip, a few beams. The score of a beginning is what the decoder gives it plus what the best path of the letters
 loses by it (connectionist temporal classification and attention together: Watanabe et al. 2017, with best paths for
-sums). A decoder that recites is corrected by the letters, letters that are misspelt by the decoder. Knows nothing of
-audio or languages.
+sums). A decoder that recites is corrected by the letters, letters that are misspelt by the decoder. Where both agree,
+one beam is left and few tokens are looked at: letters only ever lose, so what is behind without them stays behind.
+Knows nothing of audio or languages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
+from medstt.engine.backend import Array, Backend, Cache, Memory
 from medstt.engine.letter import CHARACTERS, Letters, letters_of
+from medstt.engine.path import HEARD_LETTERS, NO_LETTER, LetterPaths, Paths, Spelt, stack
 from medstt.engine.protocol import Bias, Bonus
 from medstt.engine.search import Candidate, Rules
 from medstt.engine.token import TokenTable
 
 BEAMS = 4
+_BEHIND = 8.0  # nats below the best beam at which another is given up
 _BY_DECODER = 12  # tokens a beam may go on with: so many that the decoder thinks likely
 _BY_LETTERS = 16  # and so many that begin like what was heard
 _WAYS_ON = 24  # a name that was begun with so few ways on has all of them looked at
+_FIRST = 8  # candidates that are weighed before all others, to see which of those cannot win
 _NO_SPACE = -0.7  # nats for a space that was not heard
 _MISMATCH = 0.6
-_LONGEST = 10  # letters of a token that are compared with what was heard
 _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
 _UNHEARD = -1.2  # nats a letter: a reading that fits the letters so badly is no ground for names
-_FAR = np.float32(-1e9)
-_BLANK, _SPACE = 0, 1
+_KEPT = 4096  # beginnings of what was heard whose likest tokens are remembered
 _NOTHING = np.zeros(0, np.int64)
 
 Ints = npt.NDArray[np.int64]
@@ -45,21 +48,27 @@ class Spellings:
         found = [letters_of(text.strip()) if _is_spoken(text) else [] for text in texts]
         self.spaced = np.array([text[:1].isspace() for text in texts])
         self.lengths = np.array([len(each) for each in found])
-        self.letters = np.full((len(texts), max(_LONGEST, int(self.lengths.max(initial=0)))), -1, np.int8)
+        longest = max(HEARD_LETTERS, int(self.lengths.max(initial=0)))
+        self.letters = np.full((len(texts), longest), NO_LETTER, np.int64)
         for token, each in enumerate(found):
             self.letters[token, : len(each)] = each
+        self.last = self.letters[np.arange(len(texts)), np.maximum(self.lengths - 1, 0)]
         self.sayable = (self.lengths > 0) & np.array([table.can_say([token]) for token in range(len(texts))])
         self._by_first = [np.flatnonzero(self.sayable & (self.letters[:, 0] == n)) for n in range(len(CHARACTERS))]
+        self._like = lru_cache(_KEPT)(self._find_like)
 
     def like(self, heard: Ints, count: int) -> Ints:
         """Return the ``count`` tokens most like the beginning of these letters, of those that begin with one of two."""
-        several = np.concatenate([self._by_first[number] for number in set(heard[:2].tolist())] or [_NOTHING])
+        return self._like(tuple(heard[:HEARD_LETTERS].tolist()), count)
+
+    def _find_like(self, heard: tuple[int, ...], count: int) -> Ints:
+        several = np.concatenate([self._by_first[number] for number in sorted(set(heard[:2]))] or [_NOTHING])
         if len(several) <= count:
             return several
-        wanted = np.full(_LONGEST, -2, np.int8)
-        wanted[: len(heard[:_LONGEST])] = heard[:_LONGEST]
-        same = (self.letters[several, :_LONGEST] == wanted).sum(axis=1)
-        score = same - _MISMATCH * (np.minimum(self.lengths[several], _LONGEST) - same)
+        wanted = np.full(HEARD_LETTERS, NO_LETTER - 1)
+        wanted[: len(heard)] = heard
+        same = (self.letters[several, :HEARD_LETTERS] == wanted).sum(axis=1)
+        score = same - _MISMATCH * (np.minimum(self.lengths[several], HEARD_LETTERS) - same)
         return several[np.argpartition(score, -count)[-count:]]
 
 
@@ -69,87 +78,51 @@ def _is_spoken(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """The best paths of some beginnings through the letters, rows (beginnings, positions + 1).
-
-    ``ended`` and ``paused`` are the best scores after so many positions, the last of them the last letter or a blank;
-    ``last`` (beginnings,) is that letter.
-    """
-
-    ended: Array
-    paused: Array
-    last: Ints
-
-    def take(self, rows: Ints) -> Paths:
-        """Return these rows."""
-        return Paths(self.ended[rows], self.paused[rows], self.last[rows])
-
-
-class LetterPaths:
-    """The letters of one clip, and how beginnings of texts go on in them."""
-
-    def __init__(self, letters: Letters) -> None:
-        count = letters.shape[1]
-        self._sums = np.zeros((count, len(letters) + 1), np.float32)
-        np.cumsum(letters.T, axis=1, out=self._sums[:, 1:])
-        best = letters.max(axis=1)
-        self._rest = np.zeros(len(letters) + 1, np.float32)
-        self._rest[:-1] = np.cumsum(best[::-1])[::-1]
-        self._total = np.float32(self._rest[0])
-        likeliest = letters.argmax(axis=1)
-        changes = np.flatnonzero(np.diff(likeliest, prepend=-1))
-        spoken = changes[likeliest[changes] > _SPACE]
-        self._heard, self._at = likeliest[spoken], spoken
-
-    def start(self) -> Paths:
-        """Return the paths of the empty beginning: blanks alone."""
-        return Paths(np.full((1, self._sums.shape[1]), _FAR), self._sums[_BLANK : _BLANK + 1].copy(), np.zeros(1, int))
-
-    def add(self, paths: Paths, letters: Ints) -> Paths:
-        """Return the paths after one more letter each."""
-        came = np.maximum(paths.paused, np.where((paths.last == letters)[:, None], _FAR, paths.ended))
-        ended = _go_on(came, self._sums[letters])
-        return Paths(ended, _go_on(ended, self._sums[_BLANK]), letters)
-
-    def add_space(self, paths: Paths, penalty: float) -> Paths:
-        """Return the paths after a space, heard or not."""
-        heard = self.add(paths, np.full(len(paths.last), _SPACE))
-        return Paths(
-            np.maximum(heard.ended, paths.ended + penalty), np.maximum(heard.paused, paths.paused + penalty), paths.last
-        )
-
-    def loss(self, paths: Paths) -> Array:
-        """Return what the best path of each beginning loses against the best path of all (0 or less)."""
-        best: Array = (np.maximum(paths.ended, paths.paused) + self._rest).max(axis=1) - self._total
-        return best
-
-    def end_loss(self, paths: Paths) -> Array:
-        """Return the same for beginnings after which nothing more is said."""
-        best: Array = np.maximum(paths.ended[:, -1], paths.paused[:, -1]) - self._total
-        return best
-
-    def coming(self, paths: Paths) -> list[Ints]:
-        """Return for each beginning the letters that are heard after it, without spaces."""
-        reached = (np.maximum(paths.ended, paths.paused) + self._rest).argmax(axis=1)
-        firsts = np.searchsorted(self._at, reached)
-        return [self._heard[first : first + _LONGEST] for first in firsts]
-
-
-def _go_on(came: Array, sums: Array) -> Array:
-    """Return the best score after each position when one character is emitted from any earlier position on."""
-    gone = np.empty(came.shape, np.float32)
-    gone[:, 0] = _FAR
-    np.maximum.accumulate((came - sums)[:, :-1], axis=1, out=gone[:, 1:])
-    gone[:, 1:] += sums[..., 1:]
-    return gone
-
-
-@dataclass(frozen=True, slots=True)
 class _Beam:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     gained: float
     state: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the beams stand before: the decoder's log-probabilities (beams, vocabulary), a bonus each, their paths."""
+
+    beams: Sequence[_Beam]
+    rows: Array
+    bonuses: Sequence[Bonus | None]
+    paths: Paths
+    reach: Array  # (beams,) scores; no candidate of a beam gets beyond by more than what it is given
+
+
+@dataclass(frozen=True, slots=True)
+class _Grown:
+    """A candidate that may become a beam: its parent, its token, what decoder and bias give it, its letters."""
+
+    parent: int
+    token: int
+    gain: float
+    spelt: Spelt
+
+    @property
+    def score(self) -> float:
+        return self.spelt.score
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best candidates so far; ``floor`` is the score below which another one is of no use."""
+
+    found: list[_Grown] = field(default_factory=list)
+    floor: float = -np.inf
+
+    def add(self, found: list[_Grown]) -> None:
+        self.found = sorted([*self.found, *found], key=lambda one: one.score, reverse=True)[:BEAMS]
+        if self.found:
+            full = len(self.found) == BEAMS
+            self.floor = max(self.found[0].score - _BEHIND, self.found[-1].score if full else -np.inf)
+            self.found = [one for one in self.found if one.score >= self.floor]
 
 
 @dataclass(slots=True)
@@ -162,16 +135,16 @@ class JointSearch:
     weight: float
 
     def run(
-        self, memory: Memory, cache: Cache, prompt: Tokens, letters: Letters, limit: int, bias: Bias | None
+        self, memory: Memory, cache: Cache, first: Array, letters: Letters, limit: int, bias: Bias | None
     ) -> list[Candidate]:
-        """Return readings, best first; ``cache`` has one row that was fed what came before ``prompt`` (1, n).
+        """Return readings, best first; ``first`` (1, vocabulary) is what follows a prompt, ``cache`` has its row.
 
         Where the best one fits the letters badly, as with a voice that the head does not understand, the list would
         put names in the place of noise: the clip is searched again without it.
         """
-        found = self._search(memory, cache, prompt, letters, limit, bias)
+        found = self._search(memory, cache, first, letters, limit, bias)
         if bias is not None and self._is_unheard(found[0]):
-            found = self._search(memory, cache, prompt, letters, limit, None)
+            found = self._search(memory, cache, first, letters, limit, None)
         return [candidate for candidate, _ in found]
 
     def _is_unheard(self, found: tuple[Candidate, float]) -> bool:
@@ -179,36 +152,38 @@ class JointSearch:
         return loss < _UNHEARD * float(self.spellings.lengths[list(candidate.tokens)].sum())
 
     def _search(
-        self, memory: Memory, cache: Cache, prompt: Tokens, letters: Letters, limit: int, bias: Bias | None
+        self, memory: Memory, cache: Cache, first: Array, letters: Letters, limit: int, bias: Bias | None
     ) -> list[tuple[Candidate, float]]:
         """Return readings, best first, each with what it loses against the letters."""
         heard = LetterPaths(letters)
         paths = heard.start()
         beams = [_Beam((), (), 0.0, bias.start() if bias else None)]
-        logprobs, cache = self.backend.step(memory, cache, prompt, [prompt.shape[1] - 1], self.rules.first)
+        rows = first
         finished: list[tuple[Candidate, float]] = []
         for _ in range(limit):
-            rows = logprobs[:, 0]
-            weighed = self._weigh(rows)
-            finished += self._ends(beams, heard.end_loss(paths), rows, bias)
-            parents, tokens, gains = self._propose(beams, heard.coming(paths), weighed, bias)
-            grown = self._grow(heard, paths, parents, tokens, first=not beams[0].tokens)
-            scores = np.array([beams[row].gained for row in parents]) + gains + heard.loss(grown)
-            best = np.argsort(-scores, kind="stable")[:BEAMS]
-            if not len(best) or (finished and max(one.score for one, _ in finished) >= scores[best[0]]):
+            paths = heard.move(paths)
+            reach = heard.loss(paths) + np.array([beam.gained for beam in beams])
+            bonuses = [bias.bonus(beam.state) if bias else None for beam in beams]
+            step = _Step(beams, rows, bonuses, paths, reach)
+            finished += self._ends(step, heard.end_loss(paths))
+            grown = self._grow(heard, step)
+            if not grown or (finished and max(one.score for one, _ in finished) >= grown[0].score):
                 break
-            chosen = [(int(parents[place]), int(tokens[place]), float(gains[place])) for place in best]
             beams = [
                 _Beam(
-                    (*beams[row].tokens, token), (*beams[row].logprobs, float(rows[row, token])),
-                    beams[row].gained + gain, bias.advance(beams[row].state, token) if bias else None,
+                    (*beams[one.parent].tokens, one.token),
+                    (*beams[one.parent].logprobs, float(step.rows[one.parent, one.token])),
+                    beams[one.parent].gained + one.gain,
+                    bias.advance(beams[one.parent].state, one.token) if bias else None,
                 )
-                for row, token, gain in chosen
-            ]  # fmt: skip
-            paths = grown.take(best)
-            cache = self.backend.reorder(cache, np.array([row for row, _, _ in chosen]))
-            fed = np.array([token for _, token, _ in chosen])[:, None]
-            logprobs, cache = self.backend.step(memory, cache, fed, [0], self.rules.later)
+                for one in grown
+            ]
+            parents, tokens = [one.parent for one in grown], np.array([one.token for one in grown])
+            paths = stack([one.spelt for one in grown], paths.first, self.spellings.last[tokens])
+            if parents != list(range(len(step.beams))):
+                cache = self.backend.reorder(cache, np.array(parents))
+            logprobs, cache = self.backend.step(memory, cache, tokens[:, None], [0], self.rules.later)
+            rows = logprobs[:, 0]
         else:
             loss = heard.loss(paths)
             finished += [
@@ -217,75 +192,111 @@ class JointSearch:
             ]
         return sorted(finished, key=lambda one: one[0].score, reverse=True)
 
-    def _weigh(self, logprobs: Array) -> Array:
-        """Return what the decoder gives to tokens, with some of it for those that it did not expect."""
-        weighed: Array = np.maximum(logprobs * np.float32(self.weight), self._least(logprobs))
-        return weighed
-
-    def _least(self, logprobs: Array) -> np.float32:
-        """Return what a token counts that the decoder did not expect."""
-        return np.float32(self.weight * np.log(_SURPRISE / logprobs.shape[-1]))
-
-    def _ends(
-        self, beams: Sequence[_Beam], losses: Array, rows: Array, bias: Bias | None
-    ) -> list[tuple[Candidate, float]]:
+    def _ends(self, step: _Step, losses: Array) -> list[tuple[Candidate, float]]:
+        """Return the beams as readings to which nothing is added."""
         ended = []
-        for row, beam in enumerate(beams):
-            logprob = float(rows[row, self.rules.end])
-            bonus = bias.bonus(beam.state) if bias else None
-            gain = float(_gains(self._weigh(rows[row]), bonus, np.array([self.rules.end]))[0])
+        gains = self._gains(step, [np.array([self.rules.end])] * len(step.beams))
+        for row, (beam, gain) in enumerate(zip(step.beams, gains.tolist(), strict=True)):
+            logprob, loss = float(step.rows[row, self.rules.end]), float(losses[row])
             if np.isfinite(logprob):
-                loss = float(losses[row])
-                reading = Candidate(beam.tokens, (*beam.logprobs, logprob), beam.gained + gain + loss, "end")
-                ended.append((reading, loss))
+                score = beam.gained + gain + loss
+                ended.append((Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"), loss))
         return ended
 
-    def _propose(
-        self, beams: Sequence[_Beam], coming: Sequence[Ints], rows: Array, bias: Bias | None
-    ) -> tuple[Ints, Ints, Array]:
-        """Return parent, token and what decoder and bias give it, for everything worth a look."""
-        parents, tokens, gains = [], [], []
-        for row, beam in enumerate(beams):
-            bonus = bias.bonus(beam.state) if bias else None
-            named = _NOTHING if bonus is None else bonus.tokens
-            if bonus is not None and len(named) > _WAYS_ON:
-                named = named[np.argpartition(rows[row, named] + bonus.values, -_WAYS_ON)[-_WAYS_ON:]]
-            liked = np.flatnonzero(rows[row] > self._least(rows))
-            if len(liked) > _BY_DECODER:
-                liked = liked[np.argpartition(rows[row, liked], -_BY_DECODER)[-_BY_DECODER:]]
-            several = np.unique(np.concatenate([liked, named, self.spellings.like(coming[row], _BY_LETTERS)]))
-            several = several[self.spellings.sayable[several]]
-            parents.append(np.full(len(several), row))
-            tokens.append(several)
-            gains.append(_gains(rows[row], bonus, several))
-        return np.concatenate(parents), np.concatenate(tokens), np.concatenate(gains)
+    def _grow(self, heard: LetterPaths, step: _Step) -> list[_Grown]:
+        """Return what becomes a beam, best first: of the tokens that decoder and bias offer, and where those fail of
+        the tokens that begin like what is heard."""
+        best = _Best()
+        spaced = heard.add_space(step.paths, _NO_SPACE if step.beams[0].tokens else 0.0)
+        both = step.paths.join(spaced)
+        offered, others = [], []
+        for row, bonus, reach in zip(step.rows, step.bonuses, step.reach.tolist(), strict=True):
+            tokens, bound = self._offered(row, bonus)
+            offered.append(tokens)
+            others.append(reach + bound + _most(bonus))
+        self._weigh(heard, step, both, offered, best)
+        if max(others) > best.floor:
+            coming = heard.coming(step.paths)
+            more = [self._others(*each, best.floor) for each in zip(coming, offered, others, strict=True)]
+            self._weigh(heard, step, both, more, best)
+        return best.found
 
-    def _grow(self, heard: LetterPaths, paths: Paths, parents: Ints, tokens: Ints, *, first: bool) -> Paths:
-        """Return the paths of every parent's beginning with a token's letters after it."""
-        spaced = heard.add_space(paths, 0.0 if first else _NO_SPACE)
-        both = Paths(
-            np.concatenate([paths.ended, spaced.ended]), np.concatenate([paths.paused, spaced.paused]),
-            np.concatenate([paths.last, spaced.last]),
-        )  # fmt: skip
-        grown = both.take(parents + len(paths.last) * self.spellings.spaced[tokens])
-        letters, lengths = self.spellings.letters[tokens].astype(np.int64), self.spellings.lengths[tokens]
-        for place in range(int(lengths.max(initial=0))):
-            going = np.flatnonzero(lengths > place)
-            added = heard.add(grown.take(going), letters[going, place])
-            grown.ended[going], grown.paused[going], grown.last[going] = added.ended, added.paused, added.last
-        return grown
+    def _least(self, vocabulary: int) -> float:
+        """Return the log-probability below which the decoder did not expect a token."""
+        return float(np.log(_SURPRISE / vocabulary))
+
+    def _offered(self, row: Array, bonus: Bonus | None) -> tuple[Ints, float]:
+        """Return the tokens that the decoder thinks likely and those that the bias favours, and a bound for others."""
+        bound = self._least(len(row))
+        liked = (row > bound).nonzero()[0]
+        if len(liked) > _BY_DECODER:
+            liked = liked[np.argpartition(row[liked], -_BY_DECODER)[-_BY_DECODER:]]
+            bound = float(row[liked].min())
+        if bonus is not None and len(bonus.tokens):
+            named = bonus.tokens
+            if len(named) > _WAYS_ON:
+                gains = np.maximum(row[named], self._least(len(row))) * self.weight + bonus.values
+                named = named[np.argpartition(gains, -_WAYS_ON)[-_WAYS_ON:]]
+            liked = np.union1d(liked, named)
+        return liked[self.spellings.sayable[liked]], self.weight * bound
+
+    def _others(self, coming: Ints, offered: Ints, bound: float, floor: float) -> Ints:
+        """Return the tokens that begin like what comes, unless none can still be of use."""
+        if bound <= floor:
+            return _NOTHING
+        like = self.spellings.like(coming, _BY_LETTERS)
+        known = set(offered.tolist())
+        return like[[token not in known for token in like.tolist()]]
+
+    def _gains(self, step: _Step, tokens_of: Sequence[Ints]) -> Array:
+        """Return what decoder and bias give to each beam's tokens, with some of it for those that were not expected."""
+        gains = []
+        least = self._least(step.rows.shape[1])
+        for row, bonus, tokens in zip(step.rows, step.bonuses, tokens_of, strict=True):
+            plain = np.maximum(row[tokens], np.float32(least)) * np.float32(self.weight)
+            gains.append(plain if bonus is None else _with(bonus, plain, tokens))
+        return np.concatenate(gains)
+
+    def _weigh(self, heard: LetterPaths, step: _Step, both: Paths, tokens_of: Sequence[Ints], best: _Best) -> None:
+        """Add each beam's tokens that are as good as the best so far: a few first, then those that can still be.
+
+        ``both`` are the paths of the beams, then those with a space after them.
+        """
+        tokens = np.concatenate(tokens_of)
+        parents = np.repeat(np.arange(len(step.beams)), [len(some) for some in tokens_of])
+        gains = self._gains(step, tokens_of)
+        reach = step.reach[parents] + gains
+        given = np.array([beam.gained for beam in step.beams])[parents] + gains
+        order = np.argsort(-reach)
+        for several in (order[:_FIRST], order[_FIRST:]):
+            rows = several[reach[several] > best.floor]
+            if not len(rows):
+                return
+            starts = parents[rows] + len(step.beams) * self.spellings.spaced[tokens[rows]]
+            spellings = self.spellings.letters[tokens[rows]]
+            found = heard.spell(both.take(starts), spellings, given[rows], best.floor)
+            numbers = [int(rows[one.row]) for one in found]
+            best.add(
+                [
+                    _Grown(int(parents[number]), int(tokens[number]), float(gains[number]), one)
+                    for number, one in zip(numbers, found, strict=True)
+                ]
+            )
 
 
-def _gains(row: Array, bonus: Bonus | None, tokens: Ints) -> Array:
-    """Return the biased log-probabilities of some tokens of one row."""
-    gains = row[tokens].astype(np.float32)
-    if bonus is None:
-        return gains
-    gains = gains + bonus.rest
+def _with(bonus: Bonus, plain: Array, tokens: Ints) -> Array:
+    """Return what tokens are given by the decoder alone and a bias."""
+    gains = plain + np.float32(bonus.rest)
     if bonus.base is not None:
-        gains = gains + bonus.base[tokens]
+        gains += bonus.base[tokens]
     if len(bonus.tokens):
         places = np.minimum(np.searchsorted(bonus.tokens, tokens), len(bonus.tokens) - 1)
-        favoured = bonus.tokens[places] == tokens
-        gains = np.where(favoured, row[tokens] + bonus.values[places], gains)
-    return np.asarray(gains, np.float32)
+        gains = np.where(bonus.tokens[places] == tokens, plain + bonus.values[places], gains)
+    return gains
+
+
+def _most(bonus: Bonus | None) -> float:
+    """Return the most that a bias gives to a token which is not among those it favours."""
+    if bonus is None:
+        return 0.0
+    return bonus.rest + (0.0 if bonus.base is None else float(bonus.base.max()))

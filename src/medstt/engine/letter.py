@@ -6,14 +6,10 @@ words, so a name that training never spoke is heard as well as any. Knows nothin
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-
-from medstt.values import Samples
 
 CHARACTERS = "\0 abcdefghijklmnopqrstuvwxyzäöüß'-"  # index 0 is the blank
 HEAD = "ctc.safetensors"  # beside a model's weights: project.weight (characters, width), project.bias
@@ -65,25 +61,3 @@ def score_letters(letters: Letters, texts: Sequence[str]) -> list[float]:
     rows = np.arange(len(texts))
     last = np.maximum(best[rows, ends], np.where(ends > 2, best[rows, ends - 1], -np.inf))
     return [float(value) for value in last]
-
-
-class RecentLetters:
-    """What the last clips sounded like, found again by their samples. Safe between threads."""
-
-    def __init__(self, most: int = 64) -> None:
-        self._most = most  # some 40 KB each
-        self._kept: OrderedDict[int, tuple[Samples, Letters]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, samples: Samples, letters: Letters) -> None:
-        """Keep a clip's letters; the samples are kept with them, so that no other array takes their place."""
-        with self._lock:
-            self._kept[id(samples)] = (samples, letters)
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-
-    def get(self, samples: Samples) -> Letters | None:
-        """Return the letters of these very samples."""
-        with self._lock:
-            found = self._kept.get(id(samples))
-        return found[1] if found else None

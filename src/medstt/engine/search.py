@@ -105,30 +105,53 @@ class _Item:
             self.done = True
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A batch that was fed its prompts: log-probabilities (items, vocabulary) of the first token, a row of cache each.
+
+    ``before`` are the log-probabilities after the prompts' first token, nothing left out.
+    """
+
+    before: Array
+    first: Array
+    cache: Cache
+
+
+def begin(backend: Backend, memory: Memory, prompts: Tokens, rules: Rules) -> Begun:
+    """Feed the whole ``prompts`` (items, n) in one step: each costs as much as a token of the text."""
+    nothing = np.zeros_like(rules.first)
+    take = [0, prompts.shape[1] - 1]
+    logprobs, cache = backend.step(memory, backend.begin(memory, 1), prompts, take, nothing)
+    allowed = logprobs[:, 1] + rules.first
+    top = allowed.max(axis=-1, keepdims=True)
+    total = np.log(np.exp(allowed - top).sum(axis=-1, keepdims=True)) + top
+    return Begun(logprobs[:, 0], allowed - total, cache)
+
+
 def search(
     backend: Backend,
     memory: Memory,
     cache: Cache,
-    prompts: Tokens,
+    first: Array,
     rules: Rules,
     *,
     beams: int,
     limits: Sequence[int],
     biases: Sequence[Bias | None],
 ) -> list[list[Candidate]]:
-    """Decode a batch from its ``prompts`` (items, n); ``cache`` holds one row an item, already fed what came before.
+    """Decode a batch on from ``first`` (items, vocabulary), log-probabilities after prompts that ``cache`` was fed.
 
     ``limits`` are the most tokens for each item: the search always ends. Returns each item's readings, best first by
     biased score per token; one beam gives one reading.
     """
     if beams == 1:
         lines = [_Line(limit, bias) for limit, bias in zip(limits, biases, strict=True)]
-        return [[found] for found in _follow(backend, memory, cache, prompts, rules, lines)]
+        return [[found] for found in _follow(backend, memory, cache, first, rules, lines)]
     items = [
         _Item([_Beam(state=bias.start() if bias else None)], beams, limit, bias)
         for limit, bias in zip(limits, biases, strict=True)
     ]
-    logprobs, cache = backend.step(memory, cache, prompts, [prompts.shape[1] - 1], rules.first)
+    logprobs = first[:, None]
     active = list(items)
     width = 1  # rows per item; ``beams`` after the first step
     while True:
@@ -189,10 +212,10 @@ class _Line:
 
 
 def _follow(
-    backend: Backend, memory: Memory, cache: Cache, prompts: Tokens, rules: Rules, lines: Sequence[_Line]
+    backend: Backend, memory: Memory, cache: Cache, first: Array, rules: Rules, lines: Sequence[_Line]
 ) -> list[Candidate]:
     """Take the best token of every line until all have ended; finished ones run along until half have."""
-    logprobs, cache = backend.step(memory, cache, prompts, [prompts.shape[1] - 1], rules.first)
+    logprobs = first[:, None]
     active = list(lines)
     while True:
         rows = logprobs[:, 0]

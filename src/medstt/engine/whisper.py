@@ -5,6 +5,7 @@ Knows nothing of how a backend computes, where models lie, or how recordings are
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from medstt.engine.backend import Array, Backend, Cache, Memory, Tokens
 from medstt.engine.checkpoint import Checkpoint
 from medstt.engine.guard import is_repetitive, is_silence, loop_start, token_limit
 from medstt.engine.joint import JointSearch, Spellings
-from medstt.engine.letter import Letters, RecentLetters, doubt_letters
+from medstt.engine.letter import Letters, doubt_letters
 from medstt.engine.protocol import Bias, Capabilities, Clip, DecodeOptions
-from medstt.engine.search import Candidate, Rules, search
+from medstt.engine.recent import Recent
+from medstt.engine.search import Begun, Candidate, Rules, begin, search
 from medstt.engine.token import TokenTable
 from medstt.errors import EmptyAudio, InputError, OptionError
 from medstt.feature import FULL_CONTEXT, POSITION, Features, log_mel
@@ -27,16 +29,29 @@ from medstt.values import RATE_HZ, Alternative, Hypothesis, ModelRef, Segment, W
 BATCH_ROWS = 4  # clips times beams decoded together: what keeps one core's caches full and no more
 _RETRY_BEAMS = 5
 _SCORED_TOGETHER = 8  # texts; bounds the memory of forced scoring
+_KEPT_BYTES = 96 << 20  # of encoded clips: sixteen of 8 s in the shape of whisper-tiny
 CONTEXTS = ("dynamic", "full")
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
-    """A batch after its first token: encoded, languages known, one row of cache a clip."""
+class _Heard:
+    """What is kept of an encoded clip: the batch it was encoded in, its place there, its letters, at which context."""
 
     memory: Memory
-    cache: Cache
-    languages: list[dict[str, float]]
+    item: int
+    alone: bool
+    letters: Letters | None
+    full: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A batch that was encoded and fed its prompts (clips, n)."""
+
+    memory: Memory
+    prompts: Tokens
+    begun: Begun
+    languages: list[str]
     no_speech: list[float]
     letters: list[Letters]
 
@@ -45,10 +60,10 @@ class WhisperEngine:
     """The Engine protocol over one backend. Thread-safe: one call runs at a time."""
 
     def __init__(
-        self, backend: Backend, name: str, heard: RecentLetters | None = None, decoder_weight: float | None = None
+        self, backend: Backend, name: str, heard: Recent[_Heard] | None = None, decoder_weight: float | None = None
     ) -> None:
         self._backend = backend
-        self._heard = heard or RecentLetters()
+        self._heard: Recent[_Heard] = Recent(_KEPT_BYTES) if heard is None else heard
         self._checkpoint = backend.checkpoint
         self._tokens = TokenTable(self._checkpoint)
         self._ref = ModelRef(name, self._checkpoint.digest)
@@ -57,6 +72,8 @@ class WhisperEngine:
         self._weight = self._checkpoint.decoder_weight if decoder_weight is None else decoder_weight
         joint = self._weight > 0 and self._has_letters
         self._joint = JointSearch(backend, Spellings(self._tokens), self._rules, self._weight) if joint else None
+        shape = self._checkpoint.shape
+        self._position_bytes = 2 * 4 * shape.decoder_layers * shape.d_model  # keys and values, float32
         self._lock = threading.Lock()
 
     def replicate(self) -> WhisperEngine:
@@ -94,7 +111,7 @@ class WhisperEngine:
     def detect(self, clip: Clip) -> Mapping[str, float]:
         """Return the probability of each of the model's languages for one clip (sums to 1)."""
         with self._lock:
-            return self._open([clip], None).languages[0]
+            return self._languages(self._hear([clip], None)[0].memory, 1)[0]
 
     def decode(self, clips: Sequence[Clip], options: DecodeOptions) -> list[Hypothesis]:
         """Return one hypothesis per clip, in the order given.
@@ -112,10 +129,14 @@ class WhisperEngine:
         return [results[index] for index in range(len(clips))]
 
     def score(self, clip: Clip, texts: Sequence[str], language: str) -> list[float]:
-        """Return the mean log-probability per token of each text for the clip (forced decoding, the end counted)."""
+        """Return the mean log-probability per token of each text for the clip (forced decoding, the end counted).
+
+        A clip that was decoded just before is not encoded again.
+        """
         self._check([clip], DecodeOptions(language=language))
         with self._lock:
-            memory = self._backend.encode([self._features(clip, None)])
+            found = self._heard.get(clip.samples) or self._hear([clip], None)[0]
+            memory = found.memory if found.alone else self._backend.select(found.memory, [found.item])
             return [
                 value
                 for first in range(0, len(texts), _SCORED_TOGETHER)
@@ -130,9 +151,8 @@ class WhisperEngine:
         if found is None:
             self._check([clip], DecodeOptions())
             with self._lock:
-                (whole,) = self._backend.letters(self._backend.encode([self._features(clip, None)]))
-            found = _spoken(whole, clip)
-        return found
+                (found,) = self._hear([clip], None)
+        return found.letters
 
     def _check(self, clips: Sequence[Clip], options: DecodeOptions) -> None:
         longest = self._checkpoint.shape.source_positions * POSITION
@@ -151,23 +171,48 @@ class WhisperEngine:
                 )
 
     def _features(self, clip: Clip, audio_context: str | None) -> Features:
-        full = (audio_context or self._checkpoint.audio_context) == "full"
-        return log_mel(clip.samples, self._checkpoint.shape.n_mels, FULL_CONTEXT if full else None)
+        context = FULL_CONTEXT if self._is_full(audio_context) else None
+        return log_mel(clip.samples, self._checkpoint.shape.n_mels, context)
 
-    def _open(self, clips: Sequence[Clip], audio_context: str | None) -> _Opened:
-        """Encode clips and feed <|startoftranscript|>: its prediction gives the languages and no speech."""
-        memory = self._backend.encode([self._features(clip, audio_context) for clip in clips])
-        heard = self._backend.letters(memory)  # none without a head for them
-        letters = [_spoken(found, clip) for found, clip in zip(heard, clips, strict=bool(heard))]
-        for clip, found in zip(clips, letters, strict=bool(heard)):
-            self._heard.put(clip.samples, found)
-        first = np.full((len(clips), 1), self._tokens.start, np.int64)
-        logprobs, cache = self._backend.step(memory, self._backend.begin(memory, 1), first, [0], self._tokens.nothing)
-        rows = logprobs[:, 0]
-        silent = self._tokens.no_speech
-        no_speech = [0.0] * len(clips) if silent is None else np.exp(rows[:, silent]).tolist()
-        languages = [self._language_probabilities(row) for row in rows]
-        return _Opened(memory, cache, languages, no_speech, letters)
+    def _is_full(self, audio_context: str | None) -> bool:
+        return (audio_context or self._checkpoint.audio_context) == "full"
+
+    def _hear(self, clips: Sequence[Clip], audio_context: str | None) -> list[_Heard]:
+        """Encode clips together and keep what was heard: who asked for the language or doubts a word asks again."""
+        full = self._is_full(audio_context)
+        if len(clips) == 1:
+            known = self._heard.get(clips[0].samples)
+            if known is not None and known.alone and known.full == full:
+                return [known]
+        features = [self._features(clip, audio_context) for clip in clips]
+        memory = self._backend.encode(features)
+        letters = self._backend.letters(memory)  # none without a head for them
+        heard = []
+        for item, clip in enumerate(clips):
+            found = _spoken(letters[item], clip) if letters else None
+            heard.append(_Heard(memory, item, len(clips) == 1, found, full))
+            positions = -(-features[item].shape[1] // 2)
+            self._heard.put(clip.samples, heard[-1], positions * self._position_bytes)
+        return heard
+
+    def _open(self, clips: Sequence[Clip], options: DecodeOptions) -> _Opened:
+        """Encode clips, find out their languages where none was given, and feed the prompts."""
+        heard = self._hear(clips, options.audio_context)
+        memory, silent = heard[0].memory, self._tokens.no_speech
+        languages = [options.language or ""] * len(clips)
+        if options.language is None:
+            languages = [max(found, key=lambda code: found[code]) for found in self._languages(memory, len(clips))]
+        prompts = np.array([[self._tokens.start, *self._tokens.prompt(language)] for language in languages], np.int64)
+        begun = begin(self._backend, memory, prompts, self._rules)
+        no_speech = [0.0] * len(clips) if silent is None else np.exp(begun.before[:, silent]).tolist()
+        letters = [one.letters for one in heard if one.letters is not None]
+        return _Opened(memory, prompts, begun, languages, no_speech, letters)
+
+    def _languages(self, memory: Memory, count: int) -> list[dict[str, float]]:
+        """Return the probabilities of the languages, from what is predicted after <|startoftranscript|>."""
+        first = np.full((count, 1), self._tokens.start, np.int64)
+        logprobs, _ = self._backend.step(memory, self._backend.begin(memory, 1), first, [0], self._tokens.nothing)
+        return [self._language_probabilities(row) for row in logprobs[:, 0]]
 
     def _language_probabilities(self, row: Array) -> dict[str, float]:
         if not self._tokens.languages:
@@ -177,51 +222,54 @@ class WhisperEngine:
         return dict(zip(self._tokens.languages, shares.tolist(), strict=True))
 
     def _decode(self, clips: Sequence[Clip], options: DecodeOptions, beams: int) -> list[Hypothesis]:
-        opened = self._open(clips, options.audio_context)
-        languages = [options.language or max(found, key=lambda code: found[code]) for found in opened.languages]
-        prompts = np.array([self._tokens.prompt(language) for language in languages], np.int64)
-        room = self._checkpoint.shape.target_positions - prompts.shape[1] - 2
+        opened = self._open(clips, options)
+        room = self._checkpoint.shape.target_positions - opened.prompts.shape[1] - 1
         limits = [token_limit(_duration_ms(clip), min(options.max_tokens, room)) for clip in clips]
         biases: list[Bias | None] = [clip.bias for clip in clips]
         if self._joint is not None:
             readings = [
-                self._search_jointly(self._joint, opened, clip, index, prompts, limits[index])
+                self._search_jointly(self._joint, opened, clip, index, limits[index])
                 for index, clip in enumerate(clips)
             ]
         else:
             readings = search(
-                self._backend, opened.memory, opened.cache, prompts, self._rules,
+                self._backend, opened.memory, opened.begun.cache, opened.begun.first, self._rules,
                 beams=beams, limits=limits, biases=biases,
             )  # fmt: skip
             for index, candidates in enumerate(readings):
                 if beams < _RETRY_BEAMS and self._is_suspect(candidates[0]):
-                    readings[index] = self._retry(opened, index, prompts, limits[index], biases[index]) + candidates
+                    readings[index] = self._retry(opened, index, limits[index], biases[index]) + candidates
         kept = [self._guarded(found, silent) for found, silent in zip(readings, opened.no_speech, strict=True)]
-        words = self._words(clips, opened, prompts, [tokens for tokens, _, _ in kept], options.word_times)
+        words = self._words(clips, opened, [tokens for tokens, _, _ in kept], options.word_times)
         return [
             self._hypothesis(clip, language, silent, readings[index], kept[index], words[index], options.nbest)
-            for index, (clip, language, silent) in enumerate(zip(clips, languages, opened.no_speech, strict=True))
+            for index, (clip, language, silent) in enumerate(
+                zip(clips, opened.languages, opened.no_speech, strict=True)
+            )
         ]
 
     def _search_jointly(
-        self, joint: JointSearch, opened: _Opened, clip: Clip, index: int, prompts: Tokens, limit: int
+        self, joint: JointSearch, opened: _Opened, clip: Clip, index: int, limit: int
     ) -> list[Candidate]:
         """Search one clip of a batch with the decoder and the letters that were heard."""
-        alone = len(opened.languages) == 1
-        memory = opened.memory if alone else self._backend.select(opened.memory, [index])
-        cache = opened.cache if alone else self._backend.reorder(opened.cache, np.array([index]))
-        return joint.run(memory, cache, prompts[index : index + 1], opened.letters[index], limit, clip.bias)
+        memory, cache, first = self._pick(opened, index)
+        return joint.run(memory, cache, first, opened.letters[index], limit, clip.bias)
+
+    def _pick(self, opened: _Opened, index: int) -> tuple[Memory, Cache, Array]:
+        """Return one clip of a batch, as it stands after its prompt."""
+        if len(opened.languages) == 1:
+            return opened.memory, opened.begun.cache, opened.begun.first
+        cache = self._backend.reorder(opened.begun.cache, np.array([index]))
+        return self._backend.select(opened.memory, [index]), cache, opened.begun.first[index : index + 1]
 
     def _is_suspect(self, candidate: Candidate) -> bool:
         return candidate.ending != "end" or is_repetitive(self._tokens.decode(candidate.tokens))
 
-    def _retry(self, opened: _Opened, index: int, prompts: Tokens, limit: int, bias: Bias | None) -> list[Candidate]:
+    def _retry(self, opened: _Opened, index: int, limit: int, bias: Bias | None) -> list[Candidate]:
         """Search one clip again with beams; return what is no longer suspect and still says something."""
-        memory = self._backend.select(opened.memory, [index])
-        cache = self._backend.begin(memory, 1)
-        prompt = np.concatenate([[self._tokens.start], prompts[index]])[None].astype(np.int64)
+        memory, cache, first = self._pick(opened, index)
         (found,) = search(
-            self._backend, memory, cache, prompt, self._rules, beams=_RETRY_BEAMS, limits=[limit], biases=[bias]
+            self._backend, memory, cache, first, self._rules, beams=_RETRY_BEAMS, limits=[limit], biases=[bias]
         )
         return [candidate for candidate in found if candidate.tokens and not self._is_suspect(candidate)]
 
@@ -243,7 +291,6 @@ class WhisperEngine:
         self,
         clips: Sequence[Clip],
         opened: _Opened,
-        prompts: Tokens,
         texts: Sequence[tuple[int, ...]],
         word_times: bool,
     ) -> list[list[tuple[str, int, int, Segment]]]:
@@ -257,11 +304,10 @@ class WhisperEngine:
         if word_times:
             whole = len(spoken) == len(clips)
             memory = opened.memory if whole else self._backend.select(opened.memory, spoken)
-            width = prompts.shape[1] + 1
+            width = opened.prompts.shape[1]
             rows = np.full((len(spoken), width + longest), self._tokens.end, np.int64)
-            rows[:, 0] = self._tokens.start
+            rows[:, :width] = opened.prompts[spoken]
             for row, index in enumerate(spoken):
-                rows[row, 1:width] = prompts[index]
                 rows[row, width : width + len(texts[index])] = texts[index]
             attention = self._backend.attend(memory, rows)
             for row, index in enumerate(spoken):
@@ -294,21 +340,28 @@ class WhisperEngine:
         return Hypothesis(clip.segment, spoken, logprob, min(1.0, no_speech), language, others, warnings)
 
     def _forced(self, memory: Memory, texts: Sequence[str], language: str) -> list[float]:
+        """Score texts together; the tokens with which all begin are fed once."""
         prompt = [self._tokens.start, *self._tokens.prompt(language)]
         room = self._checkpoint.shape.target_positions - len(prompt) - 1
         encoded = [self._tokens.encode(text)[:room] for text in texts]
-        longest = max(len(tokens) for tokens in encoded)
-        rows = np.full((len(texts), len(prompt) + longest), self._tokens.end, np.int64)
-        for row, tokens in enumerate(encoded):
-            rows[row, : len(prompt) + len(tokens)] = prompt + tokens
-        take = range(len(prompt) - 1, rows.shape[1])
-        cache = self._backend.begin(memory, len(texts))
-        logprobs, _ = self._backend.step(memory, cache, rows, list(take), self._tokens.nothing)
-        totals = []
-        for row, tokens in enumerate(encoded):
-            wanted = np.array([*tokens, self._tokens.end])
-            totals.append(float(logprobs[row, np.arange(len(wanted)), wanted].mean()))
-        return totals
+        alike = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*encoded, strict=False))
+        shared = [column[0] for column in alike]
+        fed = np.array([prompt + shared], np.int64)
+        take = list(range(len(prompt) - 1, fed.shape[1]))
+        logprobs, cache = self._backend.step(memory, self._backend.begin(memory, 1), fed, take, self._tokens.nothing)
+        begun = float(logprobs[0, np.arange(len(shared)), shared].sum())
+        wanted = [[*tokens[len(shared) :], self._tokens.end] for tokens in encoded]
+        totals = [begun + float(logprobs[0, -1, tokens[0]]) for tokens in wanted]
+        longest = max(map(len, wanted)) - 1
+        if longest:
+            rows = np.full((len(texts), longest), self._tokens.end, np.int64)
+            for row, tokens in enumerate(wanted):
+                rows[row, : len(tokens) - 1] = tokens[:-1]
+            cache = self._backend.reorder(cache, np.zeros(len(texts), np.int64))
+            logprobs, _ = self._backend.step(memory, cache, rows, list(range(longest)), self._tokens.nothing)
+            for row, tokens in enumerate(wanted):
+                totals[row] += float(logprobs[row, np.arange(len(tokens) - 1), tokens[1:]].sum())
+        return [total / (len(tokens) + 1) for total, tokens in zip(totals, encoded, strict=True)]
 
 
 def _spoken(letters: Letters, clip: Clip) -> Letters:
