@@ -1,4 +1,4 @@
-"""`medstt` as a fresh process: how soon its first text comes, and its memory over a long recording.
+"""`medstt` as a fresh process: how soon its first text comes, what a second core gains, memory over a long recording.
 
 Knows nothing of what it transcribes.
 """
@@ -71,9 +71,27 @@ def measure_startup(speech: Samples, repeat: int) -> list[Figure]:
     return [
         Figure("startup", "process start to first text, 6 s clip", first["text"], "s", 1.5),
         Figure("startup", "CPU time of that process", cpu["text"], "s"),
-        Figure("startup", "first run of all: modules compiled, model converted", runs["text"][0].first_s, "s"),
+        Figure("startup", "first run of all: modules not compiled, caches as they were", runs["text"][0].first_s, "s"),
         Figure("startup", "medstt --help", first["help"], "s", 0.3),
         Figure("startup", "CPU time of medstt --help", cpu["help"], "s"),
+    ]
+
+
+def measure_files(speech: Samples, files: int) -> list[Figure]:
+    """Transcribe so many recordings of 6 s with one engine and with two, start and all, and compare the times."""
+    took: dict[int, float] = {}
+    with temporary_home() as home:
+        folder = home / "clips"
+        folder.mkdir()
+        for number in range(files):
+            (folder / f"{number:04d}.wav").write_bytes(make_wav(speech, CLIP_S, start_s=number * CLIP_S))
+        run_once(["transcribe", str(folder / "0000.wav"), "--language", "en"], home)  # compiles modules
+        for jobs in (1, 2):
+            took[jobs] = run_once(["transcribe", str(folder), "--language", "en", "--jobs", str(jobs)], home).whole_s
+    return [
+        Figure("files", "a minute, one engine", 60 * files / took[1], "files"),
+        Figure("files", "a minute, two engines", 60 * files / took[2], "files"),
+        Figure("files", "time with two engines, of that with one", took[2] / took[1], "", 1 / 1.8),
     ]
 
 

@@ -150,19 +150,23 @@ def service(
 
 @app.command("process")
 def process(
-    parts: Annotated[str, typer.Option(help="Which to measure, with commas: startup, memory.")] = "startup,memory",
+    parts: Annotated[
+        str, typer.Option(help="Which to measure, with commas: startup, files, memory.")
+    ] = "startup,files,memory",
     samples: Annotated[Path, typer.Option(help="Folder of sample recordings that are used.")] = Path("samples"),
     repeat: Annotated[int, typer.Option(min=1, help="Fresh processes; the median counts.")] = 5,
+    files: Annotated[int, typer.Option(min=2, help="Recordings of 6 s for one engine and for two.")] = 120,
     minutes: Annotated[float, typer.Option(min=0.1, help="Length of the long recording.")] = 120,
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
 ) -> None:
-    """Measure `medstt transcribe` as a fresh process: time to its first text, memory over a long recording."""
+    """Measure `medstt transcribe` as a fresh process: time to its first text, many files on two cores, memory."""
     from medstt.benchmark.caller import read_speech
-    from medstt.benchmark.process import measure_memory, measure_startup
+    from medstt.benchmark.process import measure_files, measure_memory, measure_startup
 
-    wanted, speech = _checked_parts(parts, ("startup", "memory")), read_speech(samples)
+    wanted, speech = _checked_parts(parts, ("startup", "files", "memory")), read_speech(samples)
     measures: dict[str, Callable[[], list[Figure]]] = {
         "startup": lambda: measure_startup(speech, repeat),
+        "files": lambda: measure_files(speech, files),
         "memory": lambda: measure_memory(speech, minutes),
     }
     _show({name: measures[name] for name in wanted}, out)
