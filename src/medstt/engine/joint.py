@@ -160,14 +160,16 @@ class JointSearch:
         beams = [_Beam((), (), 0.0, bias.start() if bias else None)]
         rows = first
         finished: list[tuple[Candidate, float]] = []
+        whole = -np.inf  # the best score of a finished reading
         for _ in range(limit):
             paths = heard.move(paths)
             reach = heard.loss(paths) + np.array([beam.gained for beam in beams])
             bonuses = [bias.bonus(beam.state) if bias else None for beam in beams]
             step = _Step(beams, rows, bonuses, paths, reach)
             finished += self._ends(step, heard.end_loss(paths))
+            whole = max([whole, *(one.score for one, _ in finished[-len(beams) :])])
             grown = self._grow(heard, step)
-            if not grown or (finished and max(one.score for one, _ in finished) >= grown[0].score):
+            if not grown or whole >= grown[0].score:
                 break
             beams = [
                 _Beam(
@@ -237,7 +239,7 @@ class JointSearch:
             if len(named) > _WAYS_ON:
                 gains = np.maximum(row[named], self._least(len(row))) * self.weight + bonus.values
                 named = named[np.argpartition(gains, -_WAYS_ON)[-_WAYS_ON:]]
-            liked = np.union1d(liked, named)
+            liked = np.array(sorted({*liked.tolist(), *named.tolist()}))  # np.union1d would import numpy.ma
         return liked[self.spellings.sayable[liked]], self.weight * bound
 
     def _others(self, coming: Ints, offered: Ints, bound: float, floor: float) -> Ints:
