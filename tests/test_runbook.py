@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from medstt.benchmark.postgresql import find_postgresql
 from medstt.service import open_settings_store, read_settings
-from medstt.store.dictation import Recording, Request
+from medstt.store.record import Recording, Request
 
 RUNBOOK = Path(__file__).parents[1] / "serving" / "runbook.md"
 
@@ -23,7 +24,7 @@ def commands(heading: str) -> str:
 
 
 def test_backup_and_restore_on_postgresql(
-    tmp_path: Path, postgresql_url: str, postgresql_cluster: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgresql_url: str, postgresql_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import psycopg
 
@@ -31,9 +32,10 @@ def test_backup_and_restore_on_postgresql(
     restore = re.search(r"`(pg_restore [^`]+)`", RUNBOOK.read_text(encoding="utf-8"))
     assert dump is not None
     assert restore is not None
-    binaries = shutil.which("pg_dump") or str(sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))[-1])
+    binaries = find_postgresql()
+    assert binaries is not None
     restored_url = postgresql_url.replace("?", "-restored?")
-    environment = {"PATH": f"{Path(binaries).parent}:/usr/bin:/bin", "BACKUP": str(tmp_path)}
+    environment = {"PATH": f"{binaries}:/usr/bin:/bin", "BACKUP": str(tmp_path)}
     environment |= {"MEDSTT_DATABASE_URL": postgresql_url}
     monkeypatch.setenv("MEDSTT_HOME", str(tmp_path))
     store = open_settings_store(read_settings(database_url=postgresql_url))
@@ -44,7 +46,7 @@ def test_backup_and_restore_on_postgresql(
     subprocess.run(["sh", "-eu", "-c", dump[1]], env=environment, check=True)
     store.database.close()
     fresh = restored_url.removeprefix("postgresql://medstt@/").partition("?")[0]
-    with psycopg.connect(host=postgresql_cluster, user="medstt", dbname="postgres", autocommit=True) as connection:
+    with psycopg.connect(host=str(postgresql_folder), user="medstt", dbname="postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{fresh}"')  # type: ignore[arg-type]
     subprocess.run(
         ["sh", "-eu", "-c", restore[1].replace("$MEDSTT_DATABASE_URL", restored_url)], env=environment, check=True

@@ -12,10 +12,12 @@ import pytest
 from medstt.store.audit import Audit
 from medstt.store.crypt import KeyRing, create_ring
 from medstt.store.database import Database
-from medstt.store.dictation import Dictation, Dictations, Recording, Request
+from medstt.store.dictation import Dictations
+from medstt.store.erasure import Erasures
 from medstt.store.key import Keys
 from medstt.store.objects import ObjectStore
 from medstt.store.queue import Queue, Result, RetryPolicy
+from medstt.store.record import Dictation, Recording, Request
 from medstt.store.vocabulary import Vocabularies
 
 START_MS = 1_700_000_000_000
@@ -40,6 +42,7 @@ class Store:
     audit: Audit
     keys: Keys
     dictations: Dictations
+    erasures: Erasures
     queue: Queue
     vocabularies: Vocabularies
     clock: Clock
@@ -86,6 +89,7 @@ def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
         audit,
         keys,
         Dictations(database, objects, ring, audit),
+        Erasures(database, objects, audit),
         Queue(database, objects, audit, RetryPolicy()),
         Vocabularies(database, audit),
         clock,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from medstt.errors import ConflictError, NotFoundError, OptionError, StaleError, TooManyRequests
-from medstt.store.dictation import Dictations, Filter
+from medstt.store.dictation import Dictations
+from medstt.store.record import Filter
 
 
 def test_what_was_asked_comes_back_and_the_patient_is_sealed(store: Any) -> None:
@@ -38,7 +39,7 @@ def test_a_tenant_sees_nothing_of_another(store: Any) -> None:
     foreign = store.dictations.get("a", made.id)
     for call in (
         lambda: store.dictations.get("b", made.id),
-        lambda: store.dictations.erase("b", made.id, "x"),
+        lambda: store.erasures.erase("b", made.id, "x"),
         lambda: store.queue.retry("b", made.id, "x"),
     ):
         with pytest.raises(NotFoundError):
@@ -103,7 +104,7 @@ def test_an_erased_dictation_leaves_a_tombstone_and_no_byte(store: Any, tmp_path
     assert len(stored) == 4
     with store.database.read() as connection:
         sealed = connection.exec_driver_sql("SELECT patient_secret FROM dictation").scalar_one()
-    store.dictations.erase("a", made.id, "admin")
+    store.erasures.erase("a", made.id, "admin")
     with pytest.raises(NotFoundError):
         store.dictations.get("a", changed.id)
     left = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
@@ -114,7 +115,7 @@ def test_an_erased_dictation_leaves_a_tombstone_and_no_byte(store: Any, tmp_path
         assert sealed.encode() not in left
     assert [entry.action for entry in store.audit.entries("a", subject=made.id)][-1] == "dictation.erased"
     with pytest.raises(NotFoundError):
-        store.dictations.erase("a", made.id, "admin")
+        store.erasures.erase("a", made.id, "admin")
 
 
 def test_an_interrupted_erasure_is_finished(store: Any) -> None:
@@ -123,14 +124,14 @@ def test_an_interrupted_erasure_is_finished(store: Any) -> None:
         connection.exec_driver_sql("UPDATE dictation SET status = 'erasing'")
     with pytest.raises(NotFoundError):
         store.dictations.get("a", made.id)
-    assert store.dictations.finish_erasures() == 1
+    assert store.erasures.finish() == 1
     assert list(store.objects.names()) == []
 
 
 def test_a_worker_cannot_revive_an_erased_dictation(store: Any) -> None:
     made = store.accept()
     job = store.queue.claim("w")
-    store.dictations.erase("a", made.id, "admin")
+    store.erasures.erase("a", made.id, "admin")
     from medstt.store.queue import Result
 
     with pytest.raises(ConflictError):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from medstt.benchmark.postgresql import find_postgresql
 
 HEADER = slice(8, 76)  # of a stored object: the slot with its wrapped key
 
@@ -17,9 +18,12 @@ def database_url(postgresql_url: str) -> str:
     return postgresql_url
 
 
-def dump(cluster: str, name: str) -> bytes:
-    found = shutil.which("pg_dump") or str(sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_dump"))[-1])
-    return subprocess.run([found, "-h", cluster, "-U", "medstt", name], check=True, capture_output=True).stdout
+def dump(cluster: Path, name: str) -> bytes:
+    binaries = find_postgresql()
+    assert binaries is not None
+    return subprocess.run(
+        [str(binaries / "pg_dump"), "-h", str(cluster), "-U", "medstt", name], check=True, capture_output=True
+    ).stdout
 
 
 def holding(folder: Path, needles: list[bytes]) -> list[Path]:
@@ -35,7 +39,7 @@ def holding(folder: Path, needles: list[bytes]) -> list[Path]:
 
 
 def test_neither_dump_nor_log_nor_tables_hold_what_was_erased(
-    store: Any, postgresql_cluster: str, tmp_path: Path, some_bytes: bytes
+    store: Any, postgresql_folder: Path, tmp_path: Path, some_bytes: bytes
 ) -> None:
     made = store.accept(patient="MRN-47110815", audio=some_bytes)
     ready = store.process()
@@ -45,12 +49,12 @@ def test_neither_dump_nor_log_nor_tables_hold_what_was_erased(
     with store.database.read() as connection:
         sealed = connection.exec_driver_sql("SELECT patient_secret FROM dictation").scalar_one().encode()
     name = store.database.engine.url.database
-    data = Path(postgresql_cluster) / "data"
-    assert sealed in dump(postgresql_cluster, name)
-    store.dictations.erase("a", made.id, "admin")
+    data = postgresql_folder / "data"
+    assert sealed in dump(postgresql_folder, name)
+    store.erasures.erase("a", made.id, "admin")
     never = [b"MRN-47110815", b"Zanzibar", some_bytes[:64]]
     never += [piece for content in stored for piece in (content[HEADER], content[-64:])]
-    written = dump(postgresql_cluster, name)
+    written = dump(postgresql_folder, name)
     assert not [needle for needle in [*never, sealed] if needle in written]
     assert b"dictation.erased" in written
     with store.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

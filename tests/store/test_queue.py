@@ -160,7 +160,7 @@ def test_claiming_and_listing_stay_fast_with_ten_thousand_waiting(store: Any) ->
     if not store.database.sqlite:
         with store.database.write() as connection:
             connection.exec_driver_sql("ANALYZE")
-    from medstt.store.dictation import Filter
+    from medstt.store.record import Filter
 
     def fastest(action: Any) -> float:
         times = []

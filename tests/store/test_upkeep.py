@@ -22,7 +22,7 @@ def test_retention_is_per_tenant(store: Any) -> None:
     store.keys.set_retention("a", 30, "admin")
     store.clock.now_ms += 31 * DAY_MS
     fresh = store.accept(tenant="a")
-    result = purge(store.database, store.objects, store.dictations, store.keys)
+    result = purge(store.database, store.objects, store.erasures, store.keys)
     assert result.expired == 1
     with pytest.raises(NotFoundError):
         store.dictations.get("a", old.id)
@@ -36,7 +36,7 @@ def test_objects_that_no_row_names_are_removed(store: Any) -> None:
     drafts = [store.objects.create()[1], store.objects.spool()[2]]
     for draft in drafts:
         draft.write(b"half an upload")
-    result = purge(store.database, store.objects, store.dictations, store.keys, orphan_age_s=-60)
+    result = purge(store.database, store.objects, store.erasures, store.keys, orphan_age_s=-60)
     assert (result.orphans, result.drafts) == (1, 2)
     for draft in drafts:
         draft.abort()

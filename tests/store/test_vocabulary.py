@@ -27,9 +27,13 @@ def test_versions_are_appended_and_the_stale_are_refused(store: Any) -> None:
 def test_layers_apply_from_site_to_user(store: Any) -> None:
     for place in (Place("user", "Dr. A", "words"), SITE, Place("department", "cardio", "words")):
         store.vocabularies.put("a", place, [{"written": place.layer}], 0, "x")
-    found = store.vocabularies.layers("a", "cardio", "Dr. A", "words")
-    assert [version.place.layer for version in found] == ["site", "department", "user"]
-    assert [version.place.layer for version in store.vocabularies.layers("a", "", "Dr. B", "words")] == ["site"]
+    found = store.vocabularies.layers("a", "cardio", "Dr. A")
+    assert [version.place.layer for version in found["words"]] == ["site", "department", "user"]
+    assert found["templates"] == []
+    assert [version.place.layer for version in store.vocabularies.layers("a", "", "Dr. B")["words"]] == ["site"]
+    store.vocabularies.put("a", SITE, [{"written": "new"}], 1, "x")
+    assert store.vocabularies.layers("a", "cardio", "Dr. A")["words"][0].entries == ({"written": "new"},)
+    assert store.vocabularies.layers("b", "cardio", "Dr. A")["words"] == []
 
 
 @pytest.mark.parametrize("place", [Place("x", "", "words"), Place("site", "", "x"), Place("user", "", "words")])

@@ -12,8 +12,9 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from medstt.api import admin, dictation, problem, schema, system, transcription, vocabulary
+from medstt.api import admin, dictation, problem, report, schema, system, transcription, vocabulary
 from medstt.api.admit import Door
+from medstt.api.follow import Followers
 from medstt.api.middleware import Envelope
 from medstt.api.rule import PUBLIC, RULES
 from medstt.errors import MedsttError
@@ -43,6 +44,8 @@ def create_app(service: Service, settings: Settings) -> FastAPI:
     app.state.service, app.state.settings = service, settings
     app.state.door = Door(service, settings)
     app.state.draining = threading.Event()
+    app.state.followers = Followers(service.store.dictations.progress)
+    service.workers.tell(app.state.followers.wake)
     app.add_middleware(Envelope, metrics=service.metrics, log=service.log)
     depth, loaded = service.store.queue.depth, service.models.loaded
     service.metrics.watch("medstt_dictations", "Dictations by status", "status", depth)
@@ -54,7 +57,7 @@ def _make_routes() -> FastAPI:
     app = FastAPI(
         title="medstt", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )
-    for module in (system, transcription, dictation, vocabulary, admin):
+    for module in (system, transcription, dictation, report, vocabulary, admin):
         app.include_router(module.router)
     app.add_exception_handler(MedsttError, problem.medstt_error)
     app.add_exception_handler(RequestValidationError, problem.validation_error)

@@ -1,49 +1,44 @@
-"""Routes of dictations: create, list, follow, read, correct, sign, reopen, export, delete.
+"""Routes of dictations: create, list, follow, hear, retry, delete.
 
 Knows nothing of how dictations are kept or processed.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import threading
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from contextlib import aclosing
+from dataclasses import asdict
+from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
-from rapidfuzz.distance import Levenshtein
 from starlette.concurrency import run_in_threadpool
 
 from medstt.api import schema
 from medstt.api.admit import CallerOf, GuardedRoute, ServiceOf, SettingsOf
-from medstt.api.problem import MissingPrecondition
+from medstt.api.etag import etag
+from medstt.api.follow import Followers
 from medstt.api.upload import Form, FormLimits, read_form, single
-from medstt.errors import InputError, MedsttError, OptionError
-from medstt.export.clinical import EXPORTS, ReportFacts, export
-from medstt.store.dictation import Dictation, Filter, Recording
-from medstt.store.dictation import Request as NewDictation
+from medstt.errors import InputError, MedsttError, NotFoundError, OptionError
 from medstt.store.key import Caller
 from medstt.store.objects import ObjectWriter
-from medstt.values import Transcript
-from medstt.work.content import decode_document, decode_transcript
-from medstt.work.remap import remap
+from medstt.store.record import Dictation, Filter, Progress, Recording
+from medstt.store.record import Request as NewDictation
 from medstt.work.sandbox import SealedFile
 from medstt.work.service import Service
 
 router = APIRouter(prefix="/v1/dictations", tags=["dictations"], route_class=GuardedRoute)
 
-Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
-IfMatch = Annotated[str | None, Header(alias="If-Match", description='The version the change is made on: "3".')]
 MEDIA_TYPE = re.compile(r"(audio|video)/[A-Za-z0-9.+-]{1,60}")
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
 RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 READ_BYTES = 256 * 1024
-POLL_S = 0.4
-FOLLOW_S = 3600
+SILENCE_S = 16.0  # between signs of life on a stream of events
+DRAIN_LOOK_S = 2.0  # how soon a stream notices that the server ends
 MULTIPART = {
     "requestBody": {
         "required": True,
@@ -62,23 +57,6 @@ MULTIPART = {
         },
     }
 }
-
-
-def etag(version: int) -> str:
-    """Return a version as an entity tag."""
-    return f'"{version}"'
-
-
-def version_of(if_match: str | None, current: int) -> int:
-    """Return the version a caller names; raises MissingPrecondition, OptionError."""
-    if if_match is None:
-        raise MissingPrecondition("the header If-Match is missing", "Send the ETag of what you changed.")
-    if if_match.strip() == "*":
-        return current
-    match = re.fullmatch(r'(?:W/)?"(\d{1,9})"', if_match.strip())
-    if match is None:
-        raise OptionError("If-Match is not one of our entity tags", 'Send it as it was given: "3".')
-    return int(match[1])
 
 
 @router.post("", status_code=201, openapi_extra=MULTIPART, response_model=schema.DictationView)
@@ -175,7 +153,7 @@ def list_dictations(
 
 
 @router.get("/{dictation}", response_model=schema.DictationView)
-def read(dictation: Id, response: Response, caller: CallerOf, service: ServiceOf) -> schema.DictationView:
+def read(dictation: schema.Id, response: Response, caller: CallerOf, service: ServiceOf) -> schema.DictationView:
     """Return one dictation with its status."""
     found = service.store.dictations.get(caller.tenant, dictation)
     response.headers["ETag"] = etag(found.version)
@@ -183,9 +161,9 @@ def read(dictation: Id, response: Response, caller: CallerOf, service: ServiceOf
 
 
 @router.delete("/{dictation}", status_code=204)
-def erase(dictation: Id, caller: CallerOf, service: ServiceOf) -> Response:
+def erase(dictation: schema.Id, caller: CallerOf, service: ServiceOf) -> Response:
     """Erase recording, texts and keys; a tombstone stays in the audit."""
-    service.store.dictations.erase(caller.tenant, dictation, caller.person)
+    service.store.erasures.erase(caller.tenant, dictation, caller.person)
     return Response(status_code=204)
 
 
@@ -194,38 +172,37 @@ def erase(dictation: Id, caller: CallerOf, service: ServiceOf) -> Response:
     response_class=StreamingResponse,
     responses={200: {"content": {"text/event-stream": {"schema": {"type": "object"}}}}},
 )
-async def events(dictation: Id, request: Request, caller: CallerOf, service: ServiceOf) -> StreamingResponse:
+async def events(dictation: schema.Id, request: Request, caller: CallerOf, service: ServiceOf) -> StreamingResponse:
     """Follow a dictation by server-sent events named status, until it is ready or failed."""
-    await run_in_threadpool(service.store.dictations.get, caller.tenant, dictation)
+    found = await run_in_threadpool(service.store.dictations.progress, caller.tenant, [dictation])
+    if dictation not in found:
+        raise NotFoundError("no such dictation")
+    content = _follow(request, caller.tenant, dictation, found[dictation])
+    return StreamingResponse(content, media_type="text/event-stream")
+
+
+async def _follow(request: Request, tenant: str, dictation: str, first: Progress) -> AsyncIterator[str]:
+    followers: Followers = request.app.state.followers
     draining: threading.Event = request.app.state.draining
-    return StreamingResponse(_follow(service, caller.tenant, dictation, draining), media_type="text/event-stream")
+    yield _status_event(first)
+    quiet = 0.0
+    try:
+        async with aclosing(followers.follow(tenant, dictation, first, DRAIN_LOOK_S)) as changes:
+            async for found in changes:
+                quiet = 0.0 if found else quiet + DRAIN_LOOK_S
+                if found:
+                    yield _status_event(found)
+                elif quiet >= SILENCE_S:
+                    yield ": still there\n\n"  # keeps proxies from closing the connection
+                    quiet = 0.0
+                if draining.is_set():
+                    return
+    except MedsttError as error:
+        yield f"event: end\ndata: {json.dumps({'code': error.code})}\n\n"
 
 
-async def _follow(service: Service, tenant: str, dictation: str, draining: threading.Event) -> AsyncIterator[str]:
-    last = ""
-    for turn in range(int(FOLLOW_S / POLL_S)):
-        try:
-            found = await run_in_threadpool(service.store.dictations.get, tenant, dictation)
-        except MedsttError as error:
-            yield f"event: end\ndata: {json.dumps({'code': error.code})}\n\n"
-            return
-        state = {
-            "status": found.status,
-            "progress_ms": found.progress_ms,
-            "duration_ms": found.duration_ms,
-            "attempts": found.attempts,
-            "version": found.version,
-            "reason": found.reason,
-        }
-        text = json.dumps(state)
-        if text != last:
-            last = text
-            yield f"event: status\ndata: {text}\n\n"
-        elif turn % 40 == 39:
-            yield ": still there\n\n"  # keeps proxies from closing the connection
-        if found.status in ("ready", "failed") or draining.is_set():
-            return
-        await asyncio.sleep(POLL_S)
+def _status_event(found: Progress) -> str:
+    return f"event: status\ndata: {json.dumps(asdict(found))}\n\n"
 
 
 @router.get(
@@ -241,7 +218,7 @@ async def _follow(service: Service, tenant: str, dictation: str, draining: threa
     },
 )
 def audio(
-    dictation: Id,
+    dictation: schema.Id,
     caller: CallerOf,
     service: ServiceOf,
     range_header: Annotated[str | None, Header(alias="Range")] = None,
@@ -283,217 +260,9 @@ def _read_audio(service: Service, dictation: Dictation, start: int, end: int) ->
             yield data
 
 
-def _words(transcript: Transcript) -> list[schema.WordView]:
-    return [
-        schema.WordView(
-            text=word.text,
-            start_ms=word.segment.start_ms,
-            end_ms=word.segment.end_ms,
-            confidence=round(word.confidence, 4),
-        )
-        for word in transcript.words
-    ]
-
-
-@router.get("/{dictation}/transcript", response_model=schema.TranscriptView)
-def transcript(dictation: Id, caller: CallerOf, service: ServiceOf) -> schema.TranscriptView:
-    """Return the verbatim words with times and confidences."""
-    store = service.store.dictations
-    found = store.get(caller.tenant, dictation)
-    heard = decode_transcript(store.transcript(found))
-    store.seen(found, caller.person, "dictation.read", {"what": "transcript"})
-    return schema.TranscriptView(
-        text=heard.text,
-        language=heard.language,
-        duration_ms=heard.duration_ms,
-        model={"name": heard.model.name, "digest": heard.model.digest},
-        settings_digest=heard.settings_digest,
-        audio_digest=heard.audio_digest,
-        words=_words(heard),
-        segments=[
-            schema.SegmentView(
-                start_ms=one.segment.start_ms,
-                end_ms=one.segment.end_ms,
-                text=one.text,
-                language=one.language,
-                logprob=round(one.logprob, 4),
-                no_speech=round(one.no_speech, 4),
-            )
-            for one in heard.hypotheses
-        ],
-        warnings=list(heard.warnings),
-    )
-
-
-@router.get("/{dictation}/document", response_model=schema.DocumentView)
-def document(dictation: Id, response: Response, caller: CallerOf, service: ServiceOf) -> schema.DocumentView:
-    """Return the report as it reads now, with flags, and spans that lead to the words heard."""
-    store = service.store.dictations
-    found = store.get(caller.tenant, dictation)
-    written = decode_document(store.document(found))
-    heard = decode_transcript(store.transcript(found))
-    history = store.corrections(found)
-    if history:
-        written = remap(written, history[-1].text)
-    store.seen(found, caller.person, "dictation.read", {"what": "document"})
-    response.headers["ETag"] = etag(found.version)
-    return schema.DocumentView(
-        text=written.text,
-        language=written.language,
-        version=found.version,
-        report_state=found.report_state,
-        corrections=len(history),
-        spans=[
-            schema.SpanView(start=one.start, end=one.end, words=list(one.words), rule=one.rule, origin=one.origin)
-            for one in written.spans
-        ],
-        flags=[
-            schema.FlagView(start=one.start, end=one.end, reason=one.reason, message=one.message, severity=one.severity)
-            for one in written.flags
-        ],
-        sections=[
-            schema.SectionView(key=one.key, title=one.title, start=one.start, end=one.end) for one in written.sections
-        ],
-        words=_words(heard),
-        warnings=list(heard.warnings),
-    )
-
-
-@router.get("/{dictation}/corrections", response_model=list[schema.CorrectionView])
-def corrections(dictation: Id, caller: CallerOf, service: ServiceOf) -> list[schema.CorrectionView]:
-    """Return every correction, oldest first."""
-    store = service.store.dictations
-    found = store.get(caller.tenant, dictation)
-    history = store.corrections(found)
-    store.seen(found, caller.person, "dictation.read", {"what": "corrections"})
-    names = schema.CorrectionView.model_fields
-    return [schema.CorrectionView(**{name: _plain(getattr(one, name)) for name in names}) for one in history]
-
-
-def _plain(value: Any) -> Any:
-    return [dict(edit) for edit in value] if isinstance(value, tuple) else value
-
-
-@router.post("/{dictation}/corrections", status_code=201, response_model=schema.DictationView)
-def correct(
-    dictation: Id,
-    body: schema.CorrectionBody,
-    response: Response,
-    caller: CallerOf,
-    service: ServiceOf,
-    if_match: IfMatch = None,
-) -> schema.DictationView:
-    """Append a correction made on the version named by If-Match; 412 if another came first."""
-    store = service.store.dictations
-    found = store.get(caller.tenant, dictation)
-    version = version_of(if_match, found.version)
-    current = store.current_text(found)
-    text, edits = _corrected(current, body)
-    distance = Levenshtein.distance(current, text)
-    changed = store.correct(found, version, caller.person, text, edits, distance)
-    response.headers["ETag"] = etag(changed.version)
-    return schema.view(changed)
-
-
-def _corrected(current: str, body: schema.CorrectionBody) -> tuple[str, list[dict[str, object]]]:
-    """Return the new text and the edits that lead to it; raises OptionError."""
-    if (body.text is None) == (body.edits is None):
-        raise OptionError("a correction is either text or edits", "Send one of the two.")
-    if body.text is not None:
-        steps = Levenshtein.opcodes(current, body.text)
-        return body.text, [
-            {"start": step.src_start, "end": step.src_end, "text": body.text[step.dest_start : step.dest_end]}
-            for step in steps
-            if step.tag != "equal"
-        ]
-    pieces, position = [], 0
-    edits = sorted(body.edits or [], key=lambda edit: (edit.start, edit.end))
-    for edit in edits:
-        if not position <= edit.start <= edit.end <= len(current):
-            raise OptionError("edits overlap or lie outside the text", "Give offsets into the current text.")
-        pieces += [current[position : edit.start], edit.text]
-        position = edit.end
-    text = "".join([*pieces, current[position:]])
-    return text, [edit.model_dump() for edit in edits]
-
-
-@router.post("/{dictation}/sign", response_model=schema.DictationView)
-def sign(
-    dictation: Id, response: Response, caller: CallerOf, service: ServiceOf, if_match: IfMatch = None
-) -> schema.DictationView:
-    """Make the report final (amended when it was signed before), in the version named by If-Match."""
-    found = service.store.dictations.get(caller.tenant, dictation)
-    signed = service.store.dictations.sign(found, version_of(if_match, found.version), caller.person)
-    response.headers["ETag"] = etag(signed.version)
-    return schema.view(signed)
-
-
-@router.post("/{dictation}/reopen", response_model=schema.DictationView)
-def reopen(
-    dictation: Id,
-    body: schema.ReopenBody,
-    response: Response,
-    caller: CallerOf,
-    service: ServiceOf,
-    if_match: IfMatch = None,
-) -> schema.DictationView:
-    """Open a signed report again, with a reason."""
-    found = service.store.dictations.get(caller.tenant, dictation)
-    opened = service.store.dictations.reopen(found, version_of(if_match, found.version), caller.person, body.reason)
-    response.headers["ETag"] = etag(opened.version)
-    return schema.view(opened)
-
-
 @router.post("/{dictation}/retry", response_model=schema.DictationView)
-def retry(dictation: Id, caller: CallerOf, service: ServiceOf) -> schema.DictationView:
+def retry(dictation: schema.Id, caller: CallerOf, service: ServiceOf) -> schema.DictationView:
     """Queue a failed dictation again."""
     service.store.queue.retry(caller.tenant, dictation, caller.person)
     service.workers.wake()
     return schema.view(service.store.dictations.get(caller.tenant, dictation))
-
-
-EXPORT_CONTENT = {kind.media_type: {"schema": {"type": "string", "format": "binary"}} for kind in EXPORTS.values()}
-EXPORT_CONTENT["application/json"] = {"schema": {}}
-EXPORT_CONTENT["application/fhir+json"] = {"schema": {"type": "object"}}
-for _text_type in ("text/plain", "text/vtt", "application/x-subrip"):
-    EXPORT_CONTENT[_text_type] = {"schema": {"type": "string"}}
-
-
-@router.get("/{dictation}/export", response_class=Response, responses={200: {"content": EXPORT_CONTENT}})
-def export_dictation(
-    dictation: Id,
-    caller: CallerOf,
-    service: ServiceOf,
-    format: Annotated[str, Query(json_schema_extra={"enum": list(EXPORTS)})],
-) -> Response:
-    """Return the report as a file of some format."""
-    if format not in EXPORTS:
-        raise OptionError(f"unknown format {format[:40]!r}", f"Use one of {', '.join(EXPORTS)}.")
-    store = service.store.dictations
-    found = store.get(caller.tenant, dictation)
-    written = decode_document(store.document(found))
-    heard = decode_transcript(store.transcript(found))
-    history = store.corrections(found)
-    if history:
-        written = remap(written, history[-1].text)
-    kind = EXPORTS[format]
-    facts = ReportFacts(
-        id=found.id,
-        author=found.author,
-        department=found.department,
-        specialty=found.specialty,
-        patient=found.patient,
-        encounter=found.encounter,
-        created_ms=found.created_ms,
-        ready_ms=found.ready_ms or found.updated_ms,
-        state=found.report_state,
-        version=found.version,
-        signed_by=found.signed_by,
-        signed_ms=found.signed_ms,
-        audio_digest=found.audio_digest,
-        correctors=tuple((one.author, one.at_ms) for one in history),
-    )
-    content = export(format, facts, heard, written)
-    store.seen(found, caller.person, "dictation.exported", {"format": format, "version": found.version})
-    headers = {"Content-Disposition": f'attachment; filename="{found.id}.{kind.suffix}"', "ETag": etag(found.version)}
-    return Response(content, media_type=kind.media_type, headers=headers)

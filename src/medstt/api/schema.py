@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from medstt.store.dictation import Dictation
+from medstt.store.record import Dictation
 from medstt.values import LANGUAGES
 
 Name = Annotated[
@@ -22,6 +23,7 @@ Priority = Literal["stat", "urgent", "routine"]
 LanguageName = Literal["auto", "en", "de"]
 Status = Literal["received", "processing", "ready", "failed"]
 ReportState = Literal["preliminary", "final", "amended"]
+Id = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 Ms = Annotated[int, Field(ge=0, le=2**53)]
 
 assert set(LanguageName.__args__) == {"auto", *LANGUAGES}  # type: ignore[attr-defined]
@@ -250,77 +252,6 @@ class ReopenBody(Strict):
     """Why a signed report is opened again."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=2000)]
-
-
-# vocabulary
-
-
-class WordEntry(Strict):
-    """A term of a team's word list, as in the lexicon's tables."""
-
-    term: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f#][^\x00-\x1f]*$")]
-    kind: Literal["drug", "brand", "condition", "anatomy", "procedure", "lab", "unit", "abbreviation", "name"]
-    language: Literal["en", "de"]
-    spoken: list[Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f;]+$")]] = []
-    variants: list[Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f;]+$")]] = []
-
-    @field_validator("term")
-    @classmethod
-    def _words(cls, value: str) -> str:
-        if not value.strip() or value.strip() == "-":
-            raise ValueError("is empty")
-        return value
-
-
-Spoken = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*\S[^\x00-\x1f]*$")]
-
-
-class AutotextEntry(Strict):
-    """A text that is written when it is called by name."""
-
-    name: Spoken
-    spoken: list[Spoken] = Field([], max_length=20)
-    text: Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
-    language: Literal["en", "de"]
-
-
-class TemplateSection(Strict):
-    """A section of a template: its key, the title that is written and what may be said for it."""
-
-    key: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
-    title: Spoken
-    spoken: list[Spoken] = Field([], max_length=50)
-    required: bool = False
-
-
-class TemplateEntry(Strict):
-    """A report's sections in order."""
-
-    name: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[a-z0-9_-]+$")]
-    language: Literal["en", "de"]
-    sections: list[TemplateSection] = Field(min_length=1, max_length=50)
-    default: Annotated[str, StringConstraints(max_length=64)] = Field(
-        "", description="Section of text without heading."
-    )
-
-
-class VocabularyBody(Strict):
-    """All entries of a list; the version it replaces is named by If-Match."""
-
-    entries: list[dict[str, Any]] = Field(max_length=50_000)
-
-
-class VocabularyView(BaseModel):
-    """A version of a list; 0 stands for one that nobody wrote yet."""
-
-    layer: Literal["site", "department", "user"]
-    owner: str
-    kind: Literal["words", "autotexts", "templates"]
-    version: int
-    digest: str
-    author: str
-    at_ms: int
-    entries: list[dict[str, Any]]
 
 
 # administration

@@ -5,29 +5,24 @@ Knows nothing of models: nothing is transcribed.
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from medstt.benchmark.caller import Caller
 from medstt.benchmark.figure import Figure
+from medstt.benchmark.postgresql import USER, find_postgresql, postgresql_cluster
 from medstt.benchmark.server import running
 from medstt.errors import ResourceError
 from medstt.service import Settings, open_settings_store
-from medstt.store.dictation import Filter, Recording, Request
+from medstt.store.record import Filter, Recording, Request
 
 AUTHORS = 40
 TARGET_MS = 20
 CLAIMS = 200
-_DEBIAN = Path("/usr/lib/postgresql")
 
 
 def measure_queue(queued: int, *, postgresql: str | None = None) -> list[Figure]:
@@ -41,8 +36,8 @@ def measure_queue(queued: int, *, postgresql: str | None = None) -> list[Figure]
         return figures + _measure("PostgreSQL", postgresql, queued)
     if find_postgresql() is None:
         return figures
-    with postgresql_cluster() as url:
-        return figures + _measure("PostgreSQL", url, queued)
+    with postgresql_cluster() as folder:
+        return figures + _measure("PostgreSQL", f"postgresql://{USER}@/postgres?host={folder}", queued)
 
 
 def _measure(name: str, url: str, queued: int) -> list[Figure]:
@@ -88,40 +83,3 @@ def _p95_ms(action: Callable[[], object], count: int) -> float:
         action()
         times.append((time.perf_counter() - start) * 1000)
     return float(np.percentile(times, 95))
-
-
-def find_postgresql() -> Path | None:
-    """Return the folder of PostgreSQL's programs, None where it is not installed."""
-    found = shutil.which("initdb")
-    if found is not None:
-        return Path(found).parent
-    folders = sorted(_DEBIAN.glob("*/bin")) if _DEBIAN.is_dir() else []
-    return folders[-1] if folders else None
-
-
-@contextmanager
-def postgresql_cluster() -> Iterator[str]:
-    """Start a throwaway cluster that syncs to disk as a real one does; yields its URL."""
-    binaries = find_postgresql()
-    if binaries is None:
-        raise ResourceError("PostgreSQL is not installed", "Install it or name a database with --postgresql")
-    with tempfile.TemporaryDirectory(prefix="medstt-pg-") as name:
-        folder = Path(name)
-        folder.chmod(0o777)
-        prefix: list[str] = []
-        if os.geteuid() == 0:  # it refuses to run as root
-            names = {entry.pw_name for entry in pwd.getpwall()}
-            prefix = ["runuser", "-u", "postgres" if "postgres" in names else "nobody", "--"]
-
-        def call(*command: str) -> None:
-            subprocess.run([*prefix, *command], check=True, capture_output=True, cwd="/", timeout=300)
-
-        data = str(folder / "data")
-        call(str(binaries / "initdb"), "-D", data, "-U", "medstt", "-A", "trust", "--no-sync", "-E", "UTF8")
-        options = f"-k {folder} -c listen_addresses="
-        call(str(binaries / "pg_ctl"), "-D", data, "-o", options, "-l", str(folder / "log"), "-w", "start")
-        try:
-            yield f"postgresql://medstt@/postgres?host={folder}"
-        finally:
-            call(str(binaries / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
-            call("rm", "-rf", data)

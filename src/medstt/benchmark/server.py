@@ -39,6 +39,21 @@ def tree_memory_mb(process: int) -> float:
     return sum(_resident_kb(one) for one in (process, *_children(process))) / 1024
 
 
+def tree_cpu_s(process: int) -> float:
+    """Return the CPU time of a process, its children and those that have ended, in seconds."""
+    own = _cpu_ticks(process)
+    return (sum(own) + sum(sum(_cpu_ticks(one)[:2]) for one in _children(process))) / os.sysconf("SC_CLK_TCK")
+
+
+def _cpu_ticks(process: int) -> list[int]:
+    """Return a process's user and system time, and those of its children that have ended, in clock ticks."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return [0, 0, 0, 0]
+    return [int(field) for field in fields[11:15]]
+
+
 def _resident_kb(process: int) -> int:
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="ascii")

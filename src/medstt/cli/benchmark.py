@@ -130,7 +130,7 @@ def service(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
 ) -> None:
-    """Measure the real server on loopback, two workers: what it adds to its engine, and how it holds up."""
+    """Measure the real server on loopback, two engines: what it adds to its engine, and how it holds up."""
     from medstt.benchmark import queue, service
     from medstt.benchmark.caller import read_speech
 

@@ -12,15 +12,19 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from medstt.store.crypt import KeyRing
 from medstt.store.database import Database
-from medstt.store.tables import AuditHeadRow, AuditRow
+from medstt.store.tables import AUDIT, AUDIT_HEAD, AuditHeadRow, AuditRow
 
 FIRST_MAC = "0" * 64
 PAGE = 1000
+_HEAD = select(AUDIT_HEAD).where(AUDIT_HEAD.c.tenant == bindparam("of")).with_for_update()
+_APPEND = insert(AUDIT)
+_FIRST_HEAD = insert(AUDIT_HEAD)
+_NEXT_HEAD = update(AUDIT_HEAD).where(AUDIT_HEAD.c.tenant == bindparam("of"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +73,17 @@ class Audit:
         detail: Mapping[str, object] | None = None,
     ) -> None:
         """Append one entry in the caller's transaction: either both happen or neither."""
-        head = connection.execute(
-            select(AuditHeadRow.number, AuditHeadRow.mac).where(AuditHeadRow.tenant == tenant).with_for_update()
-        ).one_or_none()
+        head = connection.execute(_HEAD, {"of": tenant}).one_or_none()
         number, previous = (head.number + 1, head.mac) if head else (1, FIRST_MAC)
         text = json.dumps(dict(detail or {}), ensure_ascii=False, sort_keys=True)
         draft = Entry(tenant, number, self._database.now_ms(connection), actor, action, subject, text, "")
         mac = draft.expected_mac(previous, self._ring)
         values = {name: getattr(draft, name) for name in Entry.__slots__} | {"mac": mac}
-        connection.execute(insert(AuditRow).values(**values))
+        connection.execute(_APPEND, values)
         if head:
-            connection.execute(update(AuditHeadRow).where(AuditHeadRow.tenant == tenant).values(number=number, mac=mac))
+            connection.execute(_NEXT_HEAD, {"of": tenant, "number": number, "mac": mac})
         else:
-            connection.execute(insert(AuditHeadRow).values(tenant=tenant, number=number, mac=mac))
+            connection.execute(_FIRST_HEAD, {"tenant": tenant, "number": number, "mac": mac})
 
     def record(
         self, tenant: str, actor: str, action: str, subject: str, detail: Mapping[str, object] | None = None

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -31,6 +32,7 @@ class UnknownKey(DataError):
     code = "unknown_key"
 
 
+@lru_cache(maxsize=64)  # a page of a list opens a hundred fields with the same two keys
 def _derive(secret: bytes, purpose: str) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=f"medstt {purpose}".encode()).derive(secret)
 

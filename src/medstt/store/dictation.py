@@ -1,4 +1,4 @@
-"""A dictation's life as people see it: accept, list, read, correct, sign, reopen, erase.
+"""A dictation's life as people see it: accept, list, read, correct, sign, reopen.
 
 Every query names the tenant; every change is audited in its own transaction. Knows nothing of workers' leases (see
 ``queue``), of HTTP or of models.
@@ -11,10 +11,10 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Integer, Select, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.engine import Connection
 
 from medstt.errors import ConflictError, MedsttError, NotFoundError, OptionError, StaleError, TooManyRequests
@@ -22,114 +22,45 @@ from medstt.store.audit import Audit
 from medstt.store.crypt import KeyRing
 from medstt.store.database import Database
 from medstt.store.objects import ObjectStore
-from medstt.store.tables import CorrectionRow, DictationRow
+from medstt.store.record import (
+    AMENDED,
+    ERASING,
+    FAILED,
+    FINAL,
+    PRELIMINARY,
+    PRIORITIES,
+    PRIORITY_NAMES,
+    READY,
+    RECEIVED,
+    Amendment,
+    Dictation,
+    Filter,
+    Page,
+    Progress,
+    Recording,
+    Request,
+)
+from medstt.store.tables import DICTATION, CorrectionRow, DictationRow
 
-RECEIVED, PROCESSING, READY, FAILED, ERASING = "received", "processing", "ready", "failed", "erasing"
-STATUSES = (RECEIVED, PROCESSING, READY, FAILED)
-PRELIMINARY, FINAL, AMENDED = "preliminary", "final", "amended"
-REPORT_STATES = (PRELIMINARY, FINAL, AMENDED)
-PRIORITIES: Mapping[str, int] = {"stat": 0, "urgent": 1, "routine": 2}
 CURSOR = re.compile(r"[0-9]{1,15}:[0-9a-f]{32}")
-PRIORITY_NAMES = {number: name for name, number in PRIORITIES.items()}
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the caller asks for a recording; all texts are already checked for length."""
-
-    author: str
-    department: str = ""
-    priority: str = "routine"
-    language: str = "auto"
-    template: str | None = None
-    specialty: str | None = None
-    consent: bool = False
-    patient: str | None = None
-    encounter: str | None = None
-    file_name: str | None = None
-    idempotency_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A stored recording: its object, SHA-256, size and media type."""
-
-    object: str
-    digest: str
-    size_bytes: int
-    media_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Dictation:
-    """One dictation as its readers see it; times are Unix milliseconds."""
-
-    id: str
-    tenant: str
-    author: str
-    department: str
-    created_ms: int
-    updated_ms: int
-    status: str
-    priority: str
-    attempts: int
-    progress_ms: int
-    reason: str | None
-    reason_code: str | None
-    language: str
-    template: str | None
-    specialty: str | None
-    consent: bool
-    patient: str | None
-    encounter: str | None
-    file_name: str | None
-    media_type: str
-    audio_object: str | None
-    audio_digest: str
-    size_bytes: int
-    duration_ms: int | None
-    ready_ms: int | None
-    transcript_object: str | None
-    document_object: str | None
-    facts: Mapping[str, object] | None
-    report_state: str
-    version: int
-    signed_by: str | None
-    signed_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Amendment:
-    """One stored correction: its number, who and when, what became of the text, and how far it moved."""
-
-    number: int
-    author: str
-    at_ms: int
-    text: str
-    edits: tuple[Mapping[str, object], ...]
-    edit_distance: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of a listing and the cursor of the next one, or None."""
-
-    items: Sequence[Dictation]
-    cursor: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which dictations to list; None does not filter. Times are Unix milliseconds."""
-
-    status: str | None = None
-    author: str | None = None
-    patient: str | None = None
-    specialty: str | None = None
-    report_state: str | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
+# What runs for each dictation, built once.
+_ROW = DICTATION.c
+_INSERT = insert(DICTATION)
+_ONE = select(DICTATION).where(
+    _ROW.id == bindparam("dictation"), _ROW.tenant == bindparam("of"), _ROW.status != ERASING
+)
+_PROGRESS = select(
+    *(_ROW.id, _ROW.status, _ROW.progress_ms, _ROW.duration_ms, _ROW.attempts, _ROW.version, _ROW.reason)
+).where(_ROW.tenant == bindparam("of"), _ROW.id.in_(bindparam("dictations", expanding=True)), _ROW.status != ERASING)
+_WAITING = select(_ROW.id).where(_ROW.status == RECEIVED).offset(bindparam("beyond", type_=Integer)).limit(1)
+_HEAD = select(func.min(_ROW.turn)).where(_ROW.status == RECEIVED, _ROW.priority == bindparam("level"))
+_OWN_LAST = select(func.max(_ROW.turn)).where(
+    _ROW.status == RECEIVED,
+    _ROW.priority == bindparam("level"),
+    _ROW.tenant == bindparam("of"),
+    _ROW.author == bindparam("by"),
+)
 
 
 def _place(dictation: str, field: str) -> str:
@@ -169,10 +100,10 @@ class Dictations:
             now = self._database.now_ms(connection)
             values = self._columns(dictation, tenant, key, request, recording, digest, now)
             values["turn"] = next_turn(connection, tenant, request.author, PRIORITIES[request.priority])
-            connection.execute(insert(DictationRow).values(**values))
+            connection.execute(_INSERT, values)
             detail = {"audio": recording.digest, "bytes": recording.size_bytes}
             self._audit.append(connection, tenant, request.author, "dictation.created", dictation, detail)
-            return self._read(connection, tenant, dictation), True
+            return self._dictation(SimpleNamespace(**values)), True
 
     def _columns(
         self, dictation: str, tenant: str, key: str, request: Request, recording: Recording, digest: str, now: int
@@ -227,8 +158,7 @@ class Dictations:
         return self._read(connection, tenant, row.id)
 
     def _refuse_when_full(self, connection: Connection) -> None:
-        waiting = select(DictationRow.id).where(DictationRow.status == RECEIVED)
-        if connection.execute(waiting.offset(self._queue_limit - 1).limit(1)).first() is not None:
+        if connection.execute(_WAITING, {"beyond": self._queue_limit - 1}).first() is not None:
             raise TooManyRequests(f"{self._queue_limit} dictations are waiting already", "Retry later.")
 
     # read
@@ -237,6 +167,12 @@ class Dictations:
         """Return one dictation; raises NotFoundError, also for another tenant's."""
         with self._database.read() as connection:
             return self._read(connection, tenant, dictation)
+
+    def progress(self, tenant: str, dictations: Sequence[str]) -> Mapping[str, Progress]:
+        """Return how far each dictation is by its id; one that does not exist is left out."""
+        with self._database.read() as connection:
+            rows = connection.execute(_PROGRESS, {"of": tenant, "dictations": dictations}).all()
+        return {row[0]: Progress(*row[1:]) for row in rows}
 
     def list(self, tenant: str, which: Filter, *, limit: int = 50, cursor: str | None = None) -> Page:
         """Return a page, newest first; the cursor keeps its place while others are added."""
@@ -433,69 +369,10 @@ class Dictations:
         self._audit.append(connection, dictation.tenant, actor, action, dictation.id, detail)
         return self._read(connection, dictation.tenant, dictation.id)
 
-    # erase
-
-    def erase(self, tenant: str, dictation: str, actor: str, cause: str = "request") -> None:
-        """Erase audio, texts, wrapped keys and metadata; what stays is a tombstone in the audit.
-
-        The row is marked first, so that a crash in the middle is finished by ``finish_erasures``.
-        """
-        with self._database.write() as connection:
-            found = self._read(connection, tenant, dictation)
-            connection.execute(
-                update(DictationRow)
-                .where(DictationRow.id == dictation, DictationRow.tenant == tenant)
-                .values(status=ERASING, lease_token=None, reason_code=cause, worker=actor[:128])
-            )
-        self._finish_erasure(found.tenant, dictation, actor, cause)
-
-    def finish_erasures(self) -> int:
-        """Complete erasures that a crash interrupted; returns how many."""
-        query = select(DictationRow.id, DictationRow.tenant, DictationRow.worker, DictationRow.reason_code)
-        with self._database.read() as connection:
-            rows = connection.execute(query.where(DictationRow.status == ERASING)).all()
-        for row in rows:
-            self._finish_erasure(row.tenant, row.id, row.worker or "system", row.reason_code or "request")
-        return len(rows)
-
-    def _finish_erasure(self, tenant: str, dictation: str, actor: str, cause: str) -> None:
-        columns = (DictationRow.audio_object, DictationRow.transcript_object, DictationRow.document_object)
-        with self._database.read() as connection:
-            held = connection.execute(select(*columns).where(DictationRow.id == dictation)).one_or_none()
-            more = connection.scalars(select(CorrectionRow.object).where(CorrectionRow.dictation == dictation)).all()
-        for name in [*(held or ()), *more]:
-            if name is not None:
-                self._objects.delete(name)
-        with self._database.write() as connection:
-            connection.execute(delete(CorrectionRow).where(CorrectionRow.dictation == dictation))
-            gone = connection.execute(delete(DictationRow).where(DictationRow.id == dictation))
-            if gone.rowcount:
-                self._audit.append(connection, tenant, actor, "dictation.erased", dictation, {"cause": cause})
-        self._database.scrub()
-
-    def expired(self, tenant: str, days: int, limit: int = 500) -> Sequence[str]:
-        """Return ids of dictations older than a tenant's retention that are not being processed."""
-        with self._database.read() as connection:
-            before = self._database.now_ms(connection) - days * 86_400_000
-            query = (
-                select(DictationRow.id)
-                .where(
-                    DictationRow.tenant == tenant,
-                    DictationRow.created_ms < before,
-                    or_(DictationRow.status == READY, DictationRow.status == FAILED),
-                )
-                .order_by(DictationRow.created_ms)
-                .limit(limit)
-            )
-            return connection.scalars(query).all()
-
     # rows
 
     def _read(self, connection: Connection, tenant: str, dictation: str) -> Dictation:
-        query = select(DictationRow.__table__).where(
-            DictationRow.id == dictation, DictationRow.tenant == tenant, DictationRow.status != ERASING
-        )
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(_ONE, {"of": tenant, "dictation": dictation}).one_or_none()
         if row is None:
             raise NotFoundError("no such dictation")
         return self._dictation(row)
@@ -521,12 +398,9 @@ def next_turn(connection: Connection, tenant: str, author: str, priority: int) -
     An author's own dictations take consecutive turns; somebody who comes new starts at the head of the queue, so one
     author with a thousand recordings delays another by one, not by a thousand.
     """
-    waiting = (DictationRow.status == RECEIVED, DictationRow.priority == priority)
-    head = connection.execute(select(func.min(DictationRow.turn)).where(*waiting)).scalar_one()
-    own = select(func.max(DictationRow.turn)).where(
-        *waiting, DictationRow.tenant == tenant, DictationRow.author == author
-    )
-    last = connection.execute(own).scalar_one()
+    given = {"level": priority, "of": tenant, "by": author}
+    head = connection.execute(_HEAD, given).scalar_one()
+    last = connection.execute(_OWN_LAST, given).scalar_one()
     return max(head or 0, 0 if last is None else last + 1)
 
 

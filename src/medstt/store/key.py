@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from medstt.errors import ConflictError, NotAuthenticated, NotFoundError, OptionError
@@ -26,6 +26,7 @@ ROLES = ("clinician", "typist", "reviewer", "integrator", "admin")
 KEY = re.compile(r"medstt_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 DAY_MS = 86_400_000
+_KEY = select(KeyRow.__table__).where(KeyRow.id == bindparam("key"))  # asked for with every request
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ class Keys:
         if match is None:
             raise refused
         with self._database.read() as connection:
-            row = connection.execute(select(KeyRow.__table__).where(KeyRow.id == match[1])).one_or_none()
+            row = connection.execute(_KEY, {"key": match[1]}).one_or_none()
             now = self._database.now_ms(connection)
         given = self._ring.keyed_hash(match[2], "api key")
         if row is None or not hmac.compare_digest(row.secret_hash, given):

@@ -12,18 +12,69 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from medstt.errors import ConflictError, NotFoundError
 from medstt.store.audit import Audit
 from medstt.store.database import Database
-from medstt.store.dictation import FAILED, PROCESSING, READY, RECEIVED, next_turn
+from medstt.store.dictation import next_turn
 from medstt.store.objects import ObjectStore
-from medstt.store.tables import DictationRow
+from medstt.store.record import FAILED, PROCESSING, READY, RECEIVED
+from medstt.store.tables import DICTATION, DictationRow
 
 EXPIRED_AT_ONCE = 50
 PAUSE = 10  # backoffs until a postponed job is looked at again
+
+# What runs for each dictation, built once. A clock that jumped back must not delay a retry for longer than the longest
+# backoff, nor a lease for longer than two: ``retry_far`` and ``lease_far`` are that far from now.
+_ROW = DICTATION.c
+_DUE = and_(
+    _ROW.status == RECEIVED,
+    or_(_ROW.not_before_ms <= bindparam("now"), _ROW.not_before_ms > bindparam("retry_far")),
+)
+_EXPIRED = and_(
+    _ROW.status == PROCESSING,
+    or_(_ROW.lease_until_ms < bindparam("now"), _ROW.lease_until_ms > bindparam("lease_far")),
+)
+_ANYTHING = select(
+    exists(select(_ROW.id).where(_DUE)).label("due"), exists(select(_ROW.id).where(_EXPIRED)).label("expired")
+)
+_NEXT = (
+    select(_ROW.id)
+    .where(_DUE)
+    .order_by(_ROW.priority, _ROW.turn, _ROW.created_ms)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .correlate(None)
+)
+_CLAIM = (
+    update(DICTATION)
+    .where(_ROW.id == _NEXT.scalar_subquery())
+    .values(
+        status=PROCESSING,
+        attempts=_ROW.attempts + 1,
+        lease_token=bindparam("token"),
+        lease_until_ms=bindparam("until"),
+        worker=bindparam("by"),
+        progress_ms=0,
+        updated_ms=bindparam("now"),
+    )
+    .returning(
+        *(_ROW.id, _ROW.tenant, _ROW.author, _ROW.department, _ROW.attempts, _ROW.language, _ROW.template),
+        *(_ROW.audio_object, _ROW.audio_digest, _ROW.media_type),
+    )
+)
+_HELD = and_(
+    _ROW.id == bindparam("job"),
+    _ROW.tenant == bindparam("of"),
+    _ROW.status == PROCESSING,
+    _ROW.lease_token == bindparam("token"),
+)
+_IS_HELD = select(_ROW.id).where(_HELD).with_for_update()
+_CHANGE = update(DICTATION).where(_HELD)  # sets the columns that are given as parameters
+_FINISH = _CHANGE.values(version=_ROW.version + 1)
+_GIVE_BACK = _CHANGE.values(attempts=_ROW.attempts - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,60 +124,25 @@ class Queue:
     def claim(self, worker: str) -> Job | None:
         """Take the next dictation that is due, or None; gives expired leases back to the queue first."""
         with self._database.read() as connection:  # an idle worker takes no write lock
-            if not self._anything_due(connection):
-                return None
+            found = connection.execute(_ANYTHING, self._times(self._database.now_ms(connection))).one()
+        if not found.due and not found.expired:
+            return None
+        token = secrets.token_hex(16)
         with self._database.write() as connection:
             now = self._database.now_ms(connection)
-            self._reclaim(connection, now)
-            query = (
-                select(DictationRow.__table__)
-                .where(DictationRow.status == RECEIVED, self._due(now))
-                .order_by(DictationRow.priority, DictationRow.turn, DictationRow.created_ms)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            )
-            row = connection.execute(query).one_or_none()
-            if row is None:
-                return None
-            token = secrets.token_hex(16)
-            connection.execute(
-                update(DictationRow)
-                .where(DictationRow.id == row.id)
-                .values(
-                    status=PROCESSING,
-                    attempts=row.attempts + 1,
-                    lease_token=token,
-                    lease_until_ms=now + self.policy.lease_ms,
-                    worker=worker[:128],
-                    progress_ms=0,
-                    updated_ms=now,
-                )
-            )
-            return _job(row, token)
+            if found.expired:
+                self._reclaim(connection, now)
+            given = {"token": token, "until": now + self.policy.lease_ms, "by": worker[:128]}
+            row = connection.execute(_CLAIM, self._times(now) | given).one_or_none()
+            return None if row is None else _job(row, token)
 
-    def _due(self, now: int) -> Any:
-        # A clock that jumped back must not delay a retry for longer than the longest backoff.
-        far = now + self.policy.backoff_max_ms
-        return or_(DictationRow.not_before_ms <= now, DictationRow.not_before_ms > far)
-
-    def _expired(self, now: int) -> Any:
-        far = now + 2 * self.policy.lease_ms  # likewise for leases
-        return and_(
-            DictationRow.status == PROCESSING,
-            or_(DictationRow.lease_until_ms < now, DictationRow.lease_until_ms > far),
-        )
-
-    def _anything_due(self, connection: Connection) -> bool:
-        now = self._database.now_ms(connection)
-        queries = (
-            select(DictationRow.id).where(DictationRow.status == RECEIVED, self._due(now)).limit(1),
-            select(DictationRow.id).where(self._expired(now)).limit(1),
-        )
-        return any(connection.execute(query).first() is not None for query in queries)
+    def _times(self, now: int) -> dict[str, Any]:
+        far = {"retry_far": now + self.policy.backoff_max_ms, "lease_far": now + 2 * self.policy.lease_ms}
+        return {"now": now, **far}
 
     def _reclaim(self, connection: Connection, now: int) -> None:
-        query = select(DictationRow.id, DictationRow.tenant, DictationRow.attempts).where(self._expired(now))
-        for row in connection.execute(query.limit(EXPIRED_AT_ONCE).with_for_update(skip_locked=True)).all():
+        query = select(_ROW.id, _ROW.tenant, _ROW.attempts).where(_EXPIRED).limit(EXPIRED_AT_ONCE)
+        for row in connection.execute(query.with_for_update(skip_locked=True), self._times(now)).all():
             if row.attempts >= self.policy.attempts:
                 reason = f"the worker died or hung {row.attempts} times while processing it"
                 self._poison(connection, row.tenant, row.id, now, "worker_lost", reason)
@@ -141,12 +157,8 @@ class Queue:
         """Extend the lease and note the progress; False when the job was lost to another worker or erased."""
         with self._database.write() as connection:
             now = self._database.now_ms(connection)
-            changed = connection.execute(
-                update(DictationRow)
-                .where(*_held(job))
-                .values(lease_until_ms=now + self.policy.lease_ms, progress_ms=progress_ms, updated_ms=now)
-            )
-            return bool(changed.rowcount)
+            values = {"lease_until_ms": now + self.policy.lease_ms, "progress_ms": progress_ms, "updated_ms": now}
+            return bool(connection.execute(_CHANGE, _held(job) | values).rowcount)
 
     def finish(self, job: Job, result: Result) -> None:
         """Store the result and make the dictation ready, once; raises ConflictError when the lease was lost."""
@@ -156,25 +168,21 @@ class Queue:
                 names.append(self._objects.put(json.dumps(content, ensure_ascii=False).encode()))
             with self._database.write() as connection:
                 now = self._database.now_ms(connection)
-                changed = connection.execute(
-                    update(DictationRow)
-                    .where(*_held(job))
-                    .values(
-                        status=READY,
-                        lease_token=None,
-                        lease_until_ms=None,
-                        ready_ms=now,
-                        updated_ms=now,
-                        reason=None,
-                        reason_code=None,
-                        progress_ms=result.duration_ms,
-                        duration_ms=result.duration_ms,
-                        transcript_object=names[0],
-                        document_object=names[1],
-                        facts=dict(result.facts),
-                        version=DictationRow.version + 1,
-                    )
-                )
+                values = {
+                    "status": READY,
+                    "lease_token": None,
+                    "lease_until_ms": None,
+                    "ready_ms": now,
+                    "updated_ms": now,
+                    "reason": None,
+                    "reason_code": None,
+                    "progress_ms": result.duration_ms,
+                    "duration_ms": result.duration_ms,
+                    "transcript_object": names[0],
+                    "document_object": names[1],
+                    "facts": dict(result.facts),
+                }
+                changed = connection.execute(_FINISH, _held(job) | values)
                 if not changed.rowcount:
                     raise ConflictError("the lease ran out, another worker has this dictation")
                 self._audit.append(connection, job.tenant, "system", "dictation.ready", job.id)
@@ -197,53 +205,24 @@ class Queue:
         with self._database.write() as connection:
             now = self._database.now_ms(connection)
             if not retry or job.attempt >= self.policy.attempts:
-                held = connection.execute(select(DictationRow.id).where(*_held(job)).with_for_update()).first()
-                if held is not None:
+                if connection.execute(_IS_HELD, _held(job)).first() is not None:
                     self._poison(connection, job.tenant, job.id, now, code, reason)
                 return
             delay = min(self.policy.backoff_ms * 2 ** (job.attempt - 1), self.policy.backoff_max_ms)
-            connection.execute(
-                update(DictationRow)
-                .where(*_held(job))
-                .values(
-                    status=RECEIVED,
-                    lease_token=None,
-                    lease_until_ms=None,
-                    not_before_ms=now + delay,
-                    reason=reason,
-                    reason_code=code,
-                    updated_ms=now,
-                )
-            )
+            connection.execute(_CHANGE, _held(job) | _waiting(now, now + delay, code, reason))
 
     def postpone(self, job: Job, code: str, reason: str) -> None:
         """Put back a job that failed through no fault of its own (disk full, model missing): it costs no attempt."""
         with self._database.write() as connection:
             now = self._database.now_ms(connection)
             delay = min(self.policy.backoff_ms * PAUSE, self.policy.backoff_max_ms)
-            connection.execute(
-                update(DictationRow)
-                .where(*_held(job))
-                .values(
-                    status=RECEIVED,
-                    attempts=DictationRow.attempts - 1,
-                    lease_token=None,
-                    lease_until_ms=None,
-                    not_before_ms=now + delay,
-                    reason=reason,
-                    reason_code=code,
-                    updated_ms=now,
-                )
-            )
+            connection.execute(_GIVE_BACK, _held(job) | _waiting(now, now + delay, code, reason))
 
     def release(self, job: Job) -> None:
         """Give a job back at shutdown, as if it had not been claimed."""
+        values = {"status": RECEIVED, "lease_token": None, "lease_until_ms": None}
         with self._database.write() as connection:
-            connection.execute(
-                update(DictationRow)
-                .where(*_held(job))
-                .values(status=RECEIVED, lease_token=None, lease_until_ms=None, attempts=DictationRow.attempts - 1)
-            )
+            connection.execute(_GIVE_BACK, _held(job) | values)
 
     def retry(self, tenant: str, dictation: str, actor: str) -> None:
         """Queue a failed dictation again; raises NotFoundError, or ConflictError if it has not failed."""
@@ -288,13 +267,20 @@ class Queue:
         self._audit.append(connection, tenant, "system", "dictation.failed", dictation, {"code": code})
 
 
-def _held(job: Job) -> tuple[Any, ...]:
-    return (
-        DictationRow.id == job.id,
-        DictationRow.tenant == job.tenant,
-        DictationRow.status == PROCESSING,
-        DictationRow.lease_token == job.token,
-    )
+def _held(job: Job) -> dict[str, Any]:
+    return {"job": job.id, "of": job.tenant, "token": job.token}
+
+
+def _waiting(now: int, until: int, code: str, reason: str) -> dict[str, Any]:
+    return {
+        "status": RECEIVED,
+        "lease_token": None,
+        "lease_until_ms": None,
+        "not_before_ms": until,
+        "reason": reason,
+        "reason_code": code,
+        "updated_ms": now,
+    }
 
 
 def _job(row: Any, token: str) -> Job:
@@ -304,7 +290,7 @@ def _job(row: Any, token: str) -> Job:
         row.author,
         row.department,
         token,
-        row.attempts + 1,
+        row.attempts,
         row.language,
         row.template,
         row.audio_object,

@@ -176,3 +176,9 @@ class AuditHeadRow(Base):
     tenant: Mapped[str] = mapped_column(String(64), primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger)
     mac: Mapped[str] = mapped_column(String(64))
+
+
+# The same tables for statements that are built once and run with parameters, which costs half of building them anew.
+DICTATION = Base.metadata.tables["dictation"]
+AUDIT = Base.metadata.tables["audit"]
+AUDIT_HEAD = Base.metadata.tables["audit_head"]

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from medstt.errors import NotFoundError
 from medstt.store.crypt import KeyRing, write_ring
 from medstt.store.database import Database
-from medstt.store.dictation import Dictations
+from medstt.store.erasure import Erasures
 from medstt.store.key import Keys
 from medstt.store.objects import NAME, ObjectStore
 from medstt.store.tables import CorrectionRow, DictationRow
@@ -34,16 +34,16 @@ class Purge:
 
 
 def purge(
-    database: Database, objects: ObjectStore, dictations: Dictations, keys: Keys, orphan_age_s: float = ORPHAN_AGE_S
+    database: Database, objects: ObjectStore, erasures: Erasures, keys: Keys, orphan_age_s: float = ORPHAN_AGE_S
 ) -> Purge:
     """Erase what is past its tenant's retention, finish interrupted erasures, remove objects that no row names."""
-    finished = dictations.finish_erasures()
+    finished = erasures.finish()
     expired = 0
     for tenant, days in keys.tenants().items():
-        while days is not None and (due := dictations.expired(tenant, days)):
+        while days is not None and (due := erasures.expired(tenant, days)):
             for dictation in due:
                 try:
-                    dictations.erase(tenant, dictation, "system", "retention")
+                    erasures.erase(tenant, dictation, "system", "retention")
                 except NotFoundError:  # somebody erased it at the same moment
                     continue
                 expired += 1

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import and_, bindparam, func, insert, or_, select
 from sqlalchemy.engine import Connection
 
 from medstt.errors import NotFoundError, OptionError, StaleError
@@ -21,6 +22,19 @@ from medstt.store.tables import VocabularyRow
 
 LAYERS = ("site", "department", "user")
 KINDS = ("words", "autotexts", "templates")
+REMEMBERED = 256  # versions in memory: a version never changes
+_NEWEST = (
+    select(VocabularyRow.layer, VocabularyRow.owner, VocabularyRow.kind, func.max(VocabularyRow.version))
+    .where(
+        VocabularyRow.tenant == bindparam("of"),
+        or_(
+            VocabularyRow.layer == "site",
+            and_(VocabularyRow.layer == "department", VocabularyRow.owner == bindparam("department")),
+            and_(VocabularyRow.layer == "user", VocabularyRow.owner == bindparam("person")),
+        ),
+    )
+    .group_by(VocabularyRow.layer, VocabularyRow.owner, VocabularyRow.kind)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,8 @@ class Vocabularies:
 
     def __init__(self, database: Database, audit: Audit) -> None:
         self._database, self._audit = database, audit
+        self._versions: dict[tuple[str, Place, int], VocabularyVersion] = {}
+        self._lock = threading.Lock()
 
     def get(self, tenant: str, place: Place, version: int | None = None) -> VocabularyVersion:
         """Return a version (the newest by default); raises NotFoundError for a version that never was."""
@@ -98,16 +114,25 @@ class Vocabularies:
             self._audit.append(connection, tenant, actor, "vocabulary.changed", subject[:200], detail)
             return self._get(connection, tenant, place, None)
 
-    def layers(self, tenant: str, department: str, person: str, kind: str) -> Sequence[VocabularyVersion]:
-        """Return the newest lists that apply to a person, from site to user; the later one wins."""
-        owners = {"site": "", "department": department, "user": person}
+    def layers(self, tenant: str, department: str, person: str) -> Mapping[str, Sequence[VocabularyVersion]]:
+        """Return by kind the newest lists that apply to a person, from site to user; the later one wins."""
         with self._database.read() as connection:
-            found = [
-                self._get(connection, tenant, Place(layer, owner, kind), None)
-                for layer, owner in owners.items()
-                if owner or layer == "site"
-            ]
-        return [version for version in found if version.version]
+            given = {"of": tenant, "department": department, "person": person}
+            newest = sorted(connection.execute(_NEWEST, given).all(), key=lambda row: LAYERS.index(row[0]))
+            found = [self._version(connection, tenant, Place(*row[:3]), row[3]) for row in newest]
+        return {kind: [one for one in found if one.place.kind == kind] for kind in KINDS}
+
+    def _version(self, connection: Connection, tenant: str, place: Place, version: int) -> VocabularyVersion:
+        key = (tenant, place, version)
+        with self._lock:
+            known = self._versions.get(key)
+        if known is None:
+            known = self._get(connection, tenant, place, version)
+            with self._lock:
+                if len(self._versions) >= REMEMBERED:
+                    self._versions.pop(next(iter(self._versions)))
+                self._versions[key] = known
+        return known
 
 
 def _check(place: Place) -> None:

@@ -81,11 +81,11 @@ class Models:
 
     def _acquire(self, name: str) -> _Loaded:
         model = self.resolve(name)
-        size = _folder_bytes(model.path)
         with self._lock:
             entry = self._loaded.get(model.path)
             first = entry is None
             if entry is None:
+                size = _folder_bytes(model.path)
                 dropped = self._make_room(size, model.name)
                 entry = self._loaded[model.path] = _Loaded(None, model.path, size)
             else:

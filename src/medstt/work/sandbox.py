@@ -9,7 +9,7 @@ import base64
 import json
 import os
 import queue
-import selectors
+import select
 import subprocess
 import sys
 import time
@@ -27,7 +27,7 @@ from medstt.values import Audio
 from medstt.work.sandbox_child import BLOCK, END, ERROR, FRAME
 
 USES = 200  # a process is replaced after so many files, whatever a decoder may have leaked
-READ_BYTES = 1 << 20
+FRAME_BYTES = 256 << 20  # a process that announces more was taken over by a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,11 @@ class _Child:
             stderr=subprocess.DEVNULL,  # FFmpeg's messages may quote a file's tags, which may name a patient
             env=environment,
         )
+        assert self._process.stdout is not None
+        self._out = self._process.stdout.fileno()
+        self._poll = select.poll()
+        self._poll.register(self._out, select.POLLIN)
         self._uses = 0
-        self._buffer = bytearray()
 
     def usable(self) -> bool:
         return self._uses < USES and self._process.poll() is None
@@ -145,6 +148,8 @@ class _Child:
             self._process.stdin.flush()
             while True:
                 kind, size = FRAME.unpack(self._read(FRAME.size, deadline, name))
+                if size > FRAME_BYTES:
+                    raise _died(name)
                 body = self._read(size, deadline, name)
                 if kind == BLOCK:
                     sound += body
@@ -160,22 +165,18 @@ class _Child:
             if not done:
                 self.close()
 
-    def _read(self, size: int, deadline: float, name: str) -> bytes:
-        assert self._process.stdout is not None
-        descriptor = self._process.stdout.fileno()
-        with selectors.DefaultSelector() as selector:
-            selector.register(descriptor, selectors.EVENT_READ)
-            while len(self._buffer) < size:
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):
-                    raise UnreadableAudio(f"{name} takes longer to decode than allowed", "Convert it to wav")
-                data = os.read(descriptor, READ_BYTES)
-                if not data:
-                    raise _died(name)
-                self._buffer += data
-        taken = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return taken
+    def _read(self, size: int, deadline: float, name: str) -> bytearray:
+        body = bytearray(size)
+        rest = memoryview(body)
+        while rest:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._poll.poll(left * 1000):
+                raise UnreadableAudio(f"{name} takes longer to decode than allowed", "Convert it to wav")
+            count = os.readv(self._out, [rest])
+            if not count:
+                raise _died(name)
+            rest = rest[count:]
+        return body
 
     def close(self) -> None:
         self._process.kill()

@@ -14,6 +14,7 @@ from medstt.store.audit import Audit
 from medstt.store.crypt import open_ring
 from medstt.store.database import Database
 from medstt.store.dictation import Dictations
+from medstt.store.erasure import Erasures
 from medstt.store.key import Keys
 from medstt.store.objects import ObjectStore
 from medstt.store.queue import Queue, RetryPolicy
@@ -39,12 +40,13 @@ class Store:
     audit: Audit
     keys: Keys
     dictations: Dictations
+    erasures: Erasures
     queue: Queue
     vocabularies: Vocabularies
 
     def purge(self, log: Log) -> None:
         """Apply retention, finish erasures, remove leftovers; logs how many."""
-        done = purge(self.database, self.objects, self.dictations, self.keys)
+        done = purge(self.database, self.objects, self.erasures, self.keys)
         log.event(
             "purged",
             expired=done.expired + done.erasures_finished,
@@ -69,6 +71,7 @@ def open_store(
         audit,
         Keys(database, ring, audit),
         Dictations(database, objects, ring, audit, queue_limit),
+        Erasures(database, objects, audit),
         Queue(database, objects, audit, policy),
         Vocabularies(database, audit),
     )

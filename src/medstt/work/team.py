@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from medstt.errors import VocabError
-from medstt.store.vocabulary import KINDS, Vocabularies, VocabularyVersion
+from medstt.store.vocabulary import Vocabularies, VocabularyVersion
 from medstt.text import Formatter, open_formatter
 from medstt.text.template import load_templates
 from medstt.values import LANGUAGES, Language, Transcript
@@ -94,7 +94,7 @@ class TeamFormatters:
 
     def load(self, tenant: str, department: str, person: str, language: Language) -> TeamFormatter:
         """Return what writes for one person; raises VocabError for a list that cannot be read."""
-        lists = {kind: self._vocabularies.layers(tenant, department, person, kind) for kind in KINDS}
+        lists = self._vocabularies.layers(tenant, department, person)
         named = [f"{kind} {one.place.layer} {one.digest}" for kind, found in lists.items() for one in found]
         digest = hashlib.sha256("\n".join(named).encode()).hexdigest()
         with self._lock:
@@ -108,7 +108,7 @@ class TeamFormatters:
 
     def lexicon(self, tenant: str, department: str, person: str, language: Language | None) -> Lexicon:
         """Return the terms that apply to one person, of one language or both; raises VocabError."""
-        lists = self._vocabularies.layers(tenant, department, person, "words")
+        lists = self._vocabularies.layers(tenant, department, person)["words"]
         key = (language, tuple(f"{one.place.layer} {one.digest}" for one in lists))
         with self._lock:
             found = self._lexicons.get(key)

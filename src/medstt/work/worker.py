@@ -81,6 +81,7 @@ class Workers:
         self._abandon = threading.Event()
         self._wake = threading.Condition()
         self._threads: list[threading.Thread] = []
+        self._listeners: list[Callable[[], None]] = []
         self._name = f"{socket.gethostname()}:{os.getpid()}"
 
     def start(self) -> None:
@@ -89,6 +90,10 @@ class Workers:
             thread = threading.Thread(target=self._loop, args=(f"{self._name}:{number}",), name=f"worker-{number}")
             self._threads.append(thread)
             thread.start()
+
+    def tell(self, listener: Callable[[], None]) -> None:
+        """Call ``listener``, from any thread, whenever a dictation was worked on."""
+        self._listeners.append(listener)
 
     def wake(self) -> None:
         """Tell a waiting thread that there is something to do."""
@@ -137,6 +142,8 @@ class Workers:
         try:
             self._attempt(job, lease)
         finally:
+            for listener in self._listeners:
+                listener()
             lease.close()
             self._metrics.busy.dec()
             self._metrics.processing_seconds.observe(time.monotonic() - started)
