@@ -8,6 +8,7 @@ import pytest
 
 from medstt.audio import read_audio
 from medstt.errors import DataError, NotFoundError
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.audit import apply_fixes, doubt_references
 from medstt.evaluate.benchmark import (
     Place,
@@ -20,10 +21,10 @@ from medstt.evaluate.benchmark import (
     record_digests,
     shipped_benchmarks,
 )
+from medstt.evaluate.document import find_entities
 from medstt.evaluate.item import Item, digest_items, digest_sound, items_of
 from medstt.evaluate.lexicon import open_spotter
-from medstt.evaluate.run import Answer
-from medstt.evaluate.spoken import Vocabularies, open_spoken
+from medstt.evaluate.spoken import Vocabularies, open_spoken, read_dictations
 from medstt.evaluate.system import Reply
 from medstt.manifest import write_manifest
 from medstt.metrics.critical import find_facts
@@ -77,8 +78,8 @@ def test_every_shipped_benchmark_is_read_and_its_recipes_too() -> None:
 
 def test_ours_are_those_that_need_nothing_given() -> None:
     assert set(our_benchmarks()) == {
-        "biasing", "critical", "dictation-de", "dictation-en", "drugs-unheard", "general", "longform", "lookalike",
-        "nonspeech", "numbers",
+        "biasing", "critical", "dictation-de", "dictation-en", "documents", "drugs-unheard", "general", "longform",
+        "lookalike", "nonspeech", "numbers",
     }  # fmt: skip
 
 
@@ -180,6 +181,33 @@ def test_spoken_sets_are_digested_before_they_are_spoken_and_joined_to_long_reco
     (tmp_path / "said.synth.toml").write_text(RECIPE.replace("seed = 1", "seed = 2"))
     with pytest.raises(DataError, match="the set 'said' changed"):
         open_benchmark(read_benchmark(tmp_path / "spoken.toml"), place(tmp_path))
+
+
+def test_dictations_are_said_and_carry_their_documents(tmp_path: Path) -> None:
+    table = "language\tspoken\twritten\nde\tInsulin acht Einheiten neue Zeile Ende\tInsulin 8 Einheiten\\nEnde\n"
+    (tmp_path / "d.tsv").write_text(table)
+    (tmp_path / "said.synth.toml").write_text(RECIPE.partition("[[parts]]")[0])
+    (tmp_path / "mine.toml").write_text(SPOKEN.replace("minutes = 0.15", 'dictations = "d.tsv"'))
+    benchmark = read_benchmark(tmp_path / "mine.toml")
+    before = digest_plans(benchmark, place(tmp_path))
+    items = open_benchmark(benchmark, place(tmp_path))
+    assert [item.utterance.tags["written"] for item in items] == ["Insulin 8 Einheiten\nEnde"] * 2
+    assert read_audio(items[0].audio).duration_ms > 1000
+    (tmp_path / "d.tsv").write_text(table.replace("\tInsulin 8 Einheiten", "\tInsulin 80 Einheiten"))
+    assert digest_plans(benchmark, place(tmp_path)) != before
+    (tmp_path / "d.tsv").write_text(table + "fr\tdeux\t2\n")
+    with pytest.raises(DataError, match=r"d.tsv:3: not a dictation"):
+        digest_plans(benchmark, place(tmp_path))
+
+
+def test_shipped_dictations_ask_for_enough_entities_and_say_no_digit() -> None:
+    dictations = read_dictations(builtin_benchmark_folder() / "dictations" / "documents.tsv")
+    entities: Counter[str] = Counter()
+    for one in dictations:
+        entities[one.language] += find_entities(one.written).total()
+        assert not any(character.isdigit() for character in one.spoken), one
+    assert len(set(dictations)) == len(dictations)
+    assert min(entities[language] for language in ("en", "de")) >= 80
 
 
 def test_a_changed_set_is_refused(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.document import count_document, document_counter, find_entities, find_titles, mark_errors
 from medstt.evaluate.item import items_of
-from medstt.evaluate.run import Answer
 from medstt.evaluate.system import Reply
 from medstt.values import Utterance
 
@@ -12,7 +12,7 @@ WRITTEN = "Medication:\nMetoprolol 47.5 mg, 1-0-1.\nBlood pressure 120/80, INR <
 
 
 def test_entities_are_what_holds_a_digit_with_its_unit() -> None:
-    assert set(find_entities(WRITTEN)) == {"47.5 mg", "1-0-1", "120/80", "2.0"}
+    assert set(find_entities(WRITTEN)) == {"47.5 mg", "1-0-1", "120/80", "< 2.0"}
     assert set(find_entities("L5/S1, 3,5 cm, 91 % und <5")) == {"L5/S1", "3,5 cm", "91 %", "<5"}
 
 

@@ -27,13 +27,13 @@ GOOD = json.dumps(
 class Server(ThreadingHTTPServer):
     """Answers a script of (status, headers, body), the last one for ever, and keeps what it was sent."""
 
-    daemon_threads = True
-
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.script: list[tuple[int, dict[str, str], str]] = []
         self.bodies: list[bytes] = []
         self.keys: list[str | None] = []
+        self.answers = threading.Event()  # while it is cleared, nothing is answered
+        self.answers.set()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -42,6 +42,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.keys.append(self.headers.get("Authorization"))
+        self.server.answers.wait(60)
         script = self.server.script
         status, headers, body = script.pop(0) if len(script) > 1 else script[0]
         self.send_response(status)
@@ -61,6 +62,7 @@ def server() -> Iterator[Server]:
         thread = threading.Thread(target=running.serve_forever, args=(0.01,))
         thread.start()
         yield running
+        running.answers.set()
         running.shutdown()
         thread.join()
 
@@ -106,6 +108,18 @@ def test_a_server_that_stays_silent_or_talks_nonsense_is_a_failure(server: Serve
     with pytest.raises(ModelError, match="401"):
         open_remote(server, pauses).transcribe(request_)
     assert len(server.bodies) == ATTEMPTS + 1
+
+
+def test_a_server_that_takes_too_long_is_asked_again_and_then_a_failure(server: Server, request_: Request) -> None:
+    server.script = [(200, {}, GOOD)]
+    server.answers.clear()
+    pauses: list[float] = []
+    options = SystemOptions(timeout_s=0.05)
+    system = RemoteSystem.open(f"http://127.0.0.1:{server.server_port}/v1#whisper-1", options, pauses.append)
+    with pytest.raises(ModelError, match=rf"no answer in {ATTEMPTS} attempts \(timed out\)"):
+        system.transcribe(request_)
+    assert len(pauses) == ATTEMPTS - 1
+    server.answers.set()
 
 
 def test_nobody_listening_is_a_failure(request_: Request) -> None:

@@ -127,6 +127,15 @@ def test_records_of_runs_give_the_same_leaderboard_without_a_text(first: Path, s
         read_documents([tmp_path / "records"])
 
 
+def test_a_sample_is_called_one_and_does_not_take_the_place_of_the_whole(first: Path, tmp_path: Path) -> None:
+    texts = {"u0": "no fever", "u1": "left lung clear", "h0": "secret words"}
+    part = evaluate(tmp_path / "part", texts, "first", benchmark=BENCHMARK, whole=40, sample=3)
+    records = {record_run(run, tmp_path / "records").name for run in (first, part)}
+    assert len(records) == 2
+    board = render_leaderboard(read_documents([tmp_path / "records"]))
+    assert board.count("(sample of 3 among 40)") == 2  # synthetic and human
+
+
 def test_the_published_leaderboard_is_what_the_records_say() -> None:
     """After recording runs: `medstt leaderboard training/results/runs --out training/results/leaderboard.md`."""
     results = Path(__file__).parents[2] / "training" / "results"

@@ -109,6 +109,13 @@ def test_a_good_model_passes_with_and_without_a_champion(
     assert all(any(word in reason for word in shown) for reason in decision.reasons)
 
 
+def test_latencies_of_one_request_and_of_several_at_a_time_are_not_compared(champion: Path) -> None:
+    document = read_summary(champion)
+    busy = Evidence({**document, "usage": {"jobs": 2}}, document, compare_runs(champion, champion, draws=20))
+    reasons = decide(GATE, {"critical": busy}).reasons
+    assert any("latency was measured with 1 and 2 requests at a time" in reason for reason in reasons)
+
+
 def test_too_little_evidence_blocks(tmp_path: Path) -> None:
     few = references(40)
     perfect = evaluate(tmp_path / "few", {u.id: u.text for u in few}, few)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from medstt.cli import gate
 from medstt.cli.evaluate import benchmark_task, evaluate_task
 from medstt.evaluate.run import open_run
+from medstt.evaluate.system import SystemOptions, open_system
 
 GATE = """
 version = 1
@@ -47,7 +48,9 @@ def write_texts(path: Path, texts: dict[str, str]) -> str:
 def test_a_model_that_drops_every_second_no_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDSTT_HOME", str(tmp_path / "home"))
     (tmp_path / "gate.toml").write_text(GATE)
-    folder = evaluate_task(benchmark_task("critical", tmp_path / "home", {}, None), "medstt-mini", tmp_path / "home", 1)
+    home = tmp_path / "home"
+    system = open_system("medstt-mini", SystemOptions(home=home))
+    folder = evaluate_task(benchmark_task("critical", home, {}, None), "medstt-mini", system, home, 1)
     texts = {key: answer.reply.text for key, answer in open_run(folder).answers().items() if answer.reply}
 
     def judge(challenger: str) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from medstt.cli import gate, models
 from medstt.cli.evaluate import evaluate_task, manifest_task
 from medstt.errors import NotPromotable, OptionError
 from medstt.evaluate.run import open_run
+from medstt.evaluate.system import SystemOptions, open_system
 from medstt.manifest import read_manifest, write_manifest
 from medstt.registry import Card, ModelStore
 from medstt.registry.digest import digest_files
@@ -75,7 +76,8 @@ def call_no(folder: Path, syllable: str) -> int:
 
 
 def hear(folder: Path, home: Path, manifest: Path) -> dict[str, str]:
-    run = open_run(evaluate_task(manifest_task(manifest, None), str(folder), home, 1))
+    system = open_system(str(folder), SystemOptions(home=home))
+    run = open_run(evaluate_task(manifest_task(manifest, None), str(folder), system, home, 1))
     return {key: answer.reply.text for key, answer in run.answers().items() if answer.reply}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from medstt.metrics.align import align
+from medstt.metrics.rate import SAID
 from medstt.metrics.term import Mention, count_terms, unknown_mentions
 
 
@@ -46,3 +47,14 @@ def test_unlisted_drugs_are_found_by_the_terms_of_the_text() -> None:
     tokens = "take zorbamin and aspirin".split()
     found = unknown_mentions(tokens, ["Zorbamin", "aspirin"], [mention("aspirin", 3)])
     assert [(m.key, m.status, m.start) for m in found] == [("zorbamin", "unknown", 1)]
+
+
+def test_drugs_are_counted_by_how_often_training_said_them() -> None:
+    reference = "give aspirin and zorbamin and metoprolol".split()
+    hypothesis = "give aspirin and sore and metal".split()
+    said = [mention("aspirin", 1, said=250), mention("zorbamin", 3, said=0), mention("metoprolol", 5, said=12)]
+    assert [m.band for m in said] == ["100", "0", "10_99"]
+    assert mention("x", 0).band == ""
+    counts, _ = count_terms(align(reference, hypothesis), said, [])
+    assert [counts[f"drug_said_{name}_missed"] for name in ("0", "10_99", "100")] == [1, 1, 0]
+    assert {band for m in (0, 1, 9, 10, 99, 100) if (band := mention("x", 0, said=m).band)} == set(SAID)

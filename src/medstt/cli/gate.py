@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from medstt.cli.evaluate import Task
+    from medstt.evaluate.system import System
     from medstt.lifecycle.gate import Decision, Evidence
 
 app = typer.Typer(add_completion=False)
@@ -25,14 +28,15 @@ def gate(
     config: Annotated[Path | None, typer.Option("--config", help="The gate's file.")] = None,
     sets: Annotated[list[str] | None, typer.Option("--set", help="NAME=FILE: a set a benchmark leaves open.")] = None,
     texts: Annotated[Path | None, typer.Option("--texts", help="Folder of texts that recipes name.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Requests at a time.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Requests at a time; a model gets as many processes.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
     """Decide whether a version may be promoted, and write the verdict with its reasons into its card.
 
     Exit code 0: it may. 1: it may not, or evidence is missing. Evaluations that were done are not done again.
     """
-    from medstt.cli.evaluate import given_sets
+    from medstt.cli.evaluate import given_sets, opened_systems
+    from medstt.evaluate.system import SystemOptions
     from medstt.lifecycle.gate import decide, read_gate
     from medstt.service import Settings
 
@@ -41,10 +45,12 @@ def gate(
     against = _champion_of(challenger, settings.home) if champion is None else None if champion == "none" else champion
     given = given_sets(sets or [])
     evidence = {}
-    for benchmark in rules.benchmarks:
-        found = _gather(challenger, against, benchmark, settings.home, given, texts, jobs, rules.is_optional(benchmark))
-        if found is not None:
-            evidence[benchmark] = found
+    named = [challenger] if against is None else [challenger, against]
+    with opened_systems(named, SystemOptions(home=settings.home), jobs) as systems:
+        for benchmark in rules.benchmarks:
+            task = _open_task(benchmark, settings.home, given, texts, rules.is_optional(benchmark))
+            if task is not None:
+                evidence[benchmark] = _gather(task, challenger, against, systems, settings.home, jobs)
     decision = decide(rules, evidence)
     recorded = _record(challenger, against, decision, identity, settings.home)
     if as_json:
@@ -73,33 +79,32 @@ def _champion_of(challenger: str, home: Path) -> str | None:
     return f"{name}@{champion}" if champion and champion != version else None
 
 
-def _gather(
-    challenger: str,
-    champion: str | None,
-    benchmark: str,
-    home: Path,
-    given: dict[str, Path],
-    texts: Path | None,
-    jobs: int,
-    optional: bool,
-) -> Evidence | None:
-    """Evaluate both on one benchmark; None where an optional benchmark has no set."""
-    from medstt.cli.evaluate import benchmark_task, evaluate_task
+def _open_task(benchmark: str, home: Path, given: dict[str, Path], texts: Path | None, optional: bool) -> Task | None:
+    """Return a benchmark's utterances; None where an optional benchmark has no set."""
+    from medstt.cli.evaluate import benchmark_task
     from medstt.errors import DataError
-    from medstt.evaluate.compare import compare_runs
-    from medstt.evaluate.summary import read_summary
-    from medstt.lifecycle.gate import Evidence
 
     try:
-        task = benchmark_task(benchmark, home, given, texts)
+        return benchmark_task(benchmark, home, given, texts)
     except DataError:
         if optional and not given:
             return None
         raise
-    new = evaluate_task(task, challenger, home, jobs)
+
+
+def _gather(
+    task: Task, challenger: str, champion: str | None, systems: Mapping[str, System], home: Path, jobs: int
+) -> Evidence:
+    """Evaluate both on one benchmark, as far as that is not done."""
+    from medstt.cli.evaluate import evaluate_task
+    from medstt.evaluate.compare import compare_runs
+    from medstt.evaluate.summary import read_summary
+    from medstt.lifecycle.gate import Evidence
+
+    new = evaluate_task(task, challenger, systems[challenger], home, jobs)
     if champion is None:
         return Evidence(read_summary(new))
-    old = evaluate_task(task, champion, home, jobs)
+    old = evaluate_task(task, champion, systems[champion], home, jobs)
     return Evidence(read_summary(new), read_summary(old), compare_runs(old, new))
 
 

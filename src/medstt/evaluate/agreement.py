@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medstt.evaluate.item import Item
-from medstt.evaluate.run import create_run, transcribe_run
+from medstt.evaluate.run import Run, create_run, transcribe_run
 from medstt.evaluate.score import score_items
 from medstt.evaluate.system import System
 from medstt.evaluate.table import estimate_rates, tabulate
 from medstt.metrics.rate import RATE
+from medstt.text.normalise import normalise
 
 POINTS = 0.3
 RATE_KEY = "wer_content"
@@ -31,30 +32,44 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one program came to: word error rate in percent (None: nothing scored), words, failed requests."""
+    """What one program came to: word error rate in percent (None: nothing scored), words, failed requests.
+
+    ``otherwise`` are the utterances in which it heard other words than the first program of its group.
+    """
 
     group: str
     name: str
     rate: float | None
     words: int
     failed: int
+    otherwise: tuple[str, ...] = ()
 
 
 def listen(
     peers: Sequence[Peer], items: Sequence[Item], folder: Path, progress: Callable[[Heard], None] = lambda heard: None
 ) -> list[Heard]:
     """Let every program transcribe the same utterances, one program after the other, into runs under ``folder``."""
-    heard = []
+    heard: list[Heard] = []
+    first: dict[str, dict[str, list[str]]] = {}
     for number, peer in enumerate(peers):
         system = peer.open()
         run = create_run(folder / f"{number:02d}", system, items, {"group": peer.group})
         transcribe_run(run, system)
+        said = _words(run)
         table = tabulate(score_items(run.items, run.answers()))
         estimate = estimate_rates(table, [RATE[RATE_KEY]], draws=0)[RATE_KEY]
         rate = None if estimate.value is None else 100 * estimate.value
-        heard.append(Heard(peer.group, peer.name, rate, estimate.events, table.sums()["failed"]))
+        other = first.setdefault(peer.group, said)
+        otherwise = tuple(key for key, words in said.items() if other.get(key) != words)
+        heard.append(Heard(peer.group, peer.name, rate, estimate.events, table.sums()["failed"], otherwise))
         progress(heard[-1])
     return heard
+
+
+def _words(run: Run) -> dict[str, list[str]]:
+    answers = run.answers()
+    replies = ((item, answers[item.key].reply) for item in run.items if item.key in answers)
+    return {item.key: normalise(reply.text, item.utterance.lang) for item, reply in replies if reply is not None}
 
 
 def spreads(heard: Sequence[Heard]) -> dict[str, float]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medstt.errors import DataError
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.item import Item
-from medstt.evaluate.run import Answer
 from medstt.metrics.align import align
 from medstt.text.normalise import normalise
 

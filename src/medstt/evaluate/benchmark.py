@@ -53,6 +53,7 @@ class SetSpec(Section):
     recipe: str | None = Field(None, description="synthesis recipe, relative to the benchmark's file")
     grammar: str | None = Field(None, description="folder of grammars for the recipe; the built-in ones if not given")
     twins: bool = Field(False, description="name only drugs that have look-alikes, heard in training or not")
+    dictations: str | None = Field(None, description="table of dictations with their documents, said in place of parts")
     minutes: float | None = Field(None, gt=0, description="join each voice's sentences to recordings of this length")
     nonspeech: NonSpeech | None = None
     public: PublicSet | None = Field(None, description="a public set; the user gives its folder with --set NAME=FOLDER")
@@ -64,8 +65,8 @@ class SetSpec(Section):
         kinds = (self.manifest, self.recipe, self.nonspeech, self.public, self.given or None)
         if sum(kind is not None for kind in kinds) != 1:
             raise ValueError("give exactly one of manifest, recipe, nonspeech, public and given = true")
-        if (self.minutes is not None or self.twins) and self.recipe is None:
-            raise ValueError("minutes and twins go with a recipe")
+        if (self.minutes is not None or self.twins or self.dictations is not None) and self.recipe is None:
+            raise ValueError("minutes, twins and dictations go with a recipe")
         return self
 
 
@@ -193,6 +194,7 @@ def _spoken_sets(benchmark: Benchmark, place: Place, vocabularies: Vocabularies 
         part.name: open_spoken(
             place.folder / str(part.recipe), said, place.folder / part.grammar if part.grammar else None, place.texts,
             minutes=part.minutes, twins=part.twins,
+            dictations=place.folder / part.dictations if part.dictations else None,
         )
         for part in parts
     }  # fmt: skip

@@ -11,14 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.item import Item
-from medstt.evaluate.run import Answer
 from medstt.metrics.align import align
 
 Writer = Callable[[str, str], str]  # words, language -> document
 
 _UNIT = r"(?:\s?(?:(?:mg|mcg|µg|g|kg|ml|l|dl|mmol|mm|cm|m|mmHg|°C|units|Einheiten|IE|AM|PM|Uhr)(?:/\w+)?\b|%))?"
-_ENTITY = re.compile(rf"(?<!\w)[<>≤≥~±-]?\w*\d[\w.,:/x°+-]*{_UNIT}")
+_ENTITY = re.compile(rf"(?<!\w)(?:[<>≤≥]\s?|[~±-])?\w*\d[\w.,:/x°+-]*{_UNIT}")
 _TITLE = re.compile(r"^[ \t]*([^\W\d_][^\n:.]{1,58}):", re.MULTILINE)
 _WORD_AND_MARK = re.compile(r"([\w<>≤≥°%µ/+-]+(?:[.,:]\d[\w/]*)*)([.,;:!?]?)[\")]*(\n*)")
 

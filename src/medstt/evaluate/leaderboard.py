@@ -18,7 +18,7 @@ from medstt.evaluate.text import format_estimate
 from medstt.metrics.rate import RATE
 
 RECORDED = ("format", "system", "benchmark", "normaliser", "scoring", "items", "sound", "transcripts", "asked", "of",
-            "failed", "latency", "usage", "environment")  # fmt: skip
+            "whole", "failed", "latency", "usage", "environment")  # fmt: skip
 _DIGITS = 6  # of a recorded figure
 
 
@@ -31,7 +31,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
 def record_run(run: Path, folder: Path) -> Path:
     """Write what a leaderboard needs of a scored run to ``folder`` and return the file: figures, digests, no text.
 
-    A later run of the same system on the same version of a benchmark takes its place.
+    A later run of the same system on the same version of a benchmark, or on as large a sample of it, takes its place.
     """
     document = read_summary(run)
     if not document.get("benchmark"):
@@ -43,8 +43,10 @@ def record_run(run: Path, folder: Path) -> Path:
             for name, pool in document["pools"].items()
         }
     }
+    names = "no-names" if system.get("names") is False else ""
+    sample = f"sample{document['of']}" if _is_sample(document) else ""
     parts = (about["name"], f"v{about['version']}", _label(system), f"beam{system.get('beam', '')}",
-             str(system.get("audio_context", "")), str(system.get("digest") or "")[:8])  # fmt: skip
+             str(system.get("audio_context", "")), names, str(system.get("digest") or "")[:8], sample)  # fmt: skip
     name = re.sub(r"[^\w.@-]+", "-", "-".join(part for part in parts if part)) + ".json"
     with naming_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +102,17 @@ def render_leaderboard(found: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _is_sample(document: Mapping[str, Any]) -> bool:
+    return bool(document["of"] < (document.get("whole") or document["of"]))
+
+
+def _decoding(system: Mapping[str, Any]) -> str:
+    if "beam" not in system:
+        return ""
+    names = ", no names" if system.get("names") is False else ""
+    return f"beam {system['beam']}, {system.get('audio_context', 'own')}{names}"
+
+
 def _table(name: str, pool: str, documents: Sequence[Mapping[str, Any]]) -> str:
     metrics = [RATE[key] for key in documents[0]["benchmark"]["metrics"]]
     rows = []
@@ -109,10 +122,11 @@ def _table(name: str, pool: str, documents: Sequence[Mapping[str, Any]]) -> str:
         cells = [format_estimate(rate, estimate) for rate, estimate in zip(metrics, estimates, strict=True)]
         system = document["system"]
         label = _label(system)
-        how = f"beam {system['beam']}, {system.get('audio_context', 'own')}" if "beam" in system else ""
+        how = _decoding(system)
         digest = str(system.get("digest") or "")[:8]
         first = estimates[0].value
-        missing = " (incomplete)" if document["asked"] < document["of"] or document["failed"] else ""
+        missing = f" (sample of {document['of']} among {document['whole']})" if _is_sample(document) else ""
+        missing += " (incomplete)" if document["asked"] < document["of"] or document["failed"] else ""
         key = (first is None, (-1 if metrics[0].higher_is_better else 1) * (first or 0.0), label, digest, how)
         rows.append((key, f"| {label}{missing} | {how} | {digest} | {' | '.join(cells)} |"))
     head = f"| system | decoding | digest | {' | '.join(rate.title for rate in metrics)} |"

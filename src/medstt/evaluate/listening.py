@@ -12,10 +12,10 @@ from typing import Any
 
 from medstt.engine.bias import BiasOptions, NameLists
 from medstt.engine.protocol import DecodeOptions, Engine
+from medstt.evaluate.answer import Answer, ask
 from medstt.evaluate.item import Item, sample_items
 from medstt.evaluate.lexicon import open_spotter
 from medstt.evaluate.local import MedsttSystem
-from medstt.evaluate.run import Answer, ask
 from medstt.evaluate.score import Scorer, score_items
 from medstt.evaluate.system import SystemOptions
 from medstt.evaluate.table import DRAWS, Estimate, ScoreTable, estimate_rates, tabulate

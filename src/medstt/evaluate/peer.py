@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medstt.disk import digest_file
 from medstt.errors import ModelUnavailable, UnknownModel
 from medstt.evaluate.clip import ClipReader
-from medstt.evaluate.system import HeardWord, Reply, Request, SystemOptions
+from medstt.evaluate.system import Reply, Request, SystemOptions
+from medstt.feature import FULL_CONTEXT
 
 
 def _model_folder(name: str) -> Path:
@@ -40,9 +43,12 @@ class _Multilingual:
 
 
 class FasterWhisperSystem:
-    """faster-whisper on a CTranslate2 folder, int8, padded to 30 s as it does; no VAD, no text of earlier windows.
+    """faster-whisper on a CTranslate2 folder, int8; no VAD, no text of earlier windows, no second try when in doubt.
 
-    Text without time tokens, as our own engine and transformers decode it; word times come from its alignment.
+    Text without time tokens, as our own engine and transformers decode it, and without word times: asked for them, it
+    listens once more to what follows the last word and adds what it hears there. A window shorter than 30 s it fills
+    up with zeros in the place of features, which no other program does and no model was trained on; with
+    ``audio_context`` "full" it is given silence up to 30 s, so that all programs hear the same.
     """
 
     def __init__(self, model: Any, folder: Path, options: SystemOptions) -> None:
@@ -71,26 +77,26 @@ class FasterWhisperSystem:
         return {
             "kind": "faster-whisper", "name": self._folder.name, "label": f"faster-whisper {self._folder.name}",
             "digest": _weights_digest(self._folder, ("model.bin",)), "beam": self._options.beam, "compute_type": "int8",
-            "audio_context": "full",
+            "audio_context": "full", "padding": "silence" if self._pads else "its own",
         }  # fmt: skip
 
     def transcribe(self, request: Request) -> Reply:
         """Transcribe one clip; raises an AudioError."""
         audio = self._clips.read(request)
         language = self._options.language or request.language
+        samples = audio.samples
+        if self._pads and len(samples) < FULL_CONTEXT:
+            samples = np.pad(samples, (0, FULL_CONTEXT - len(samples)))
         segments, info = self._model.transcribe(
-            audio.samples, language=None if language == "auto" else language, beam_size=self._options.beam,
-            word_timestamps=True, condition_on_previous_text=False, temperature=0.0, without_timestamps=True,
+            samples, language=None if language == "auto" else language, beam_size=self._options.beam,
+            condition_on_previous_text=False, temperature=0.0, without_timestamps=True,
         )  # fmt: skip
-        words = []
-        texts = []
-        for segment in segments:
-            texts.append(segment.text.strip())
-            words += [
-                HeardWord(w.word.strip(), round(w.start * 1000), round(w.end * 1000), w.probability)
-                for w in segment.words or ()
-            ]
-        return Reply(" ".join(texts).strip(), tuple(words), None, info.language, audio.duration_ms)
+        text = " ".join(segment.text.strip() for segment in segments)
+        return Reply(text.strip(), (), None, info.language, audio.duration_ms)
+
+    @property
+    def _pads(self) -> bool:
+        return self._options.audio_context == "full"
 
 
 class TransformersSystem:

@@ -20,7 +20,7 @@ from medstt.evaluate.plot import interval_plot, reliability_plot, scatter_plot
 from medstt.evaluate.score import ScoredItem
 from medstt.evaluate.summary import decode_estimate
 from medstt.evaluate.text import difference_cells, format_estimate, speed_line
-from medstt.metrics.rate import RATES, Rate
+from medstt.metrics.rate import RATES, SAID, Rate
 
 GROUPS = {"critical": "Errors that can harm", "words": "Words", "terms": "Terms and drug names", "document": "Document",
           "invented": "Invented text", "confidence": "Confidence", "speed": "Speed"}  # fmt: skip
@@ -191,6 +191,7 @@ def _plots(document: Mapping[str, Any], comparison: Comparison | None) -> list[s
             rows = _slice_rows(part["slices"].get(name, {}))
             plots.append(_figure(interval_plot(f"WER by {name}", rows), f"WER by {name}, {pool} speech"))
         plots.append(_figure(_status_plot(part), f"Drug names missed by how well they are known, {pool} speech"))
+        plots.append(_figure(_said_plot(part), f"Drug names missed by how often training said them, {pool} speech"))
     curve = document["confidence"].get("reliability", [])
     plots.append(_figure(reliability_plot(curve), _review_note(document["confidence"].get("errors_found", {}))))
     plots.append(_figure(_speed_plot(document, comparison), "Speed against accuracy"))
@@ -222,6 +223,11 @@ def _critical_plot(part: Mapping[str, Any]) -> str:
 def _status_plot(part: Mapping[str, Any]) -> str:
     keys = [(f"drug_miss_{status}", status) for status in ("heard", "lexicon", "unknown")]
     return interval_plot("Drug names missed", _points(part["rates"], keys))
+
+
+def _said_plot(part: Mapping[str, Any]) -> str:
+    keys = [(f"drug_miss_said_{name}", times) for name, times in SAID.items()]
+    return interval_plot("Drug names missed by how often training said them", _points(part["rates"], keys))
 
 
 def _slice_rows(values: Mapping[str, Any]) -> list[tuple[str, float, float | None, float | None, str]]:

@@ -9,33 +9,26 @@ import fcntl
 import hashlib
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medstt.disk import naming_disk_errors, write_atomically
-from medstt.errors import ConflictError, DataError, MedsttError
+from medstt.errors import ConflictError, DataError, ResourceError
+from medstt.evaluate.answer import Answer, ask, cpu_seconds, encode_answer, read_answers
 from medstt.evaluate.environment import describe_environment, peak_memory_mb
 from medstt.evaluate.item import Item, decode_items, digest_items, encode_items
-from medstt.evaluate.system import HeardWord, Reply, System
+from medstt.evaluate.replica import ReplicatedSystem
+from medstt.evaluate.system import System
 
-SPEC, ITEMS, TRANSCRIPTS, ENVIRONMENT = "spec.json", "items.jsonl", "transcripts.jsonl", "environment.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One request's recorded outcome: a reply, or the reason why there is none. Times in milliseconds."""
-
-    key: str
-    reply: Reply | None
-    error: str | None
-    wall_ms: int
-    cpu_ms: int
+SPEC, ITEMS, TRANSCRIPTS, ENVIRONMENT, USAGE = (
+    "spec.json", "items.jsonl", "transcripts.jsonl", "environment.json", "usage.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,7 @@ class Run:
 
     def answers(self) -> dict[str, Answer]:
         """Read the recorded transcripts by key; a torn last line is left out."""
-        return {answer.key: answer for answer in _read_answers(self.folder / TRANSCRIPTS)}
+        return {answer.key: answer for answer in read_answers(self.folder / TRANSCRIPTS)}
 
 
 def create_run(folder: Path, system: System, items: Sequence[Item], about: Mapping[str, Any]) -> Run:
@@ -98,6 +91,7 @@ def open_run(folder: Path) -> Run:
 
 
 Progress = Callable[[Answer], None]
+_Asked = tuple[Answer, int]  # with the peak memory of the process that answered, in MiB
 
 
 def transcribe_run(
@@ -110,91 +104,81 @@ def transcribe_run(
 ) -> int:
     """Transcribe what is missing and record each answer as it comes; returns how many requests are still open.
 
-    Failed requests of an earlier call are tried again. Only one process may work on a run (ConflictError).
+    Failed requests of an earlier call are tried again. ``jobs`` requests run at a time: in the processes of a
+    ReplicatedSystem, else in threads. Only one process may work on a run (ConflictError).
     """
     deadline = time.monotonic() + max_minutes * 60 if max_minutes is not None else None
     with _locked(run.folder):
         _drop_torn_line(run.folder / TRANSCRIPTS)
         done = {key for key, answer in run.answers().items() if answer.error is None}
         todo = [item for item in run.items if item.key not in done]
-        left = len(todo)
+        left, peak_mb = len(todo), 0
         with naming_disk_errors(run.folder), (run.folder / TRANSCRIPTS).open("a", encoding="utf-8") as out:
-            for answer in _answers(system, todo, jobs, deadline):
-                out.write(json.dumps(_encode(answer), ensure_ascii=False) + "\n")
+            for answer, memory_mb in _answers(system, todo, jobs, deadline):
+                out.write(json.dumps(encode_answer(answer), ensure_ascii=False) + "\n")
                 out.flush()
-                left -= 1
+                left, peak_mb = left - 1, max(peak_mb, memory_mb)
                 progress(answer)
-        write_atomically(run.folder / "usage.json", json.dumps({"peak_memory_mb": peak_memory_mb()}) + "\n")
+        if todo:
+            _record_usage(run.folder / USAGE, peak_mb, jobs)
     return left
 
 
-def _answers(system: System, items: Sequence[Item], jobs: int, deadline: float | None) -> Iterator[Answer]:
+def _record_usage(path: Path, peak_mb: int, jobs: int) -> None:
+    """Record the largest peak memory of one process, and how many requests ran at a time (0: not always as many)."""
+    before = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    same = before.get("jobs", jobs) == jobs
+    usage = {"peak_memory_mb": max(peak_mb, before.get("peak_memory_mb", 0)), "jobs": jobs if same else 0}
+    write_atomically(path, json.dumps(usage) + "\n")
+
+
+def _answers(system: System, items: Sequence[Item], jobs: int, deadline: float | None) -> Iterator[_Asked]:
     if jobs <= 1:
         for item in items:
             if deadline is not None and time.monotonic() > deadline:
                 return
-            yield ask(system, item)
-        return
-    waiting = iter(items)
-    with ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(ask, system, item) for item in itertools.islice(waiting, jobs * 2)}
-        while running:
-            finished = next(as_completed(running))
-            running.discard(finished)
+            yield ask(system, item), peak_memory_mb()
+    elif isinstance(system, ReplicatedSystem):
+        try:
+            yield from _side_by_side(system.submit, items, jobs, deadline)
+        except BrokenProcessPool as error:
+            raise ResourceError(
+                "a process of the system under test was ended", "Give fewer --jobs if memory was short, and run again"
+            ) from error
+    else:
+        with ThreadPoolExecutor(jobs) as pool:
+            yield from _sharing_time(
+                _side_by_side(lambda item: pool.submit(_asked, system, item), items, jobs, deadline)
+            )
+
+
+def _asked(system: System, item: Item) -> _Asked:
+    return ask(system, item), peak_memory_mb()
+
+
+def _side_by_side(
+    submit: Callable[[Item], Future[_Asked]], items: Sequence[Item], jobs: int, deadline: float | None
+) -> Iterator[_Asked]:
+    """Yield answers as they come, with ``jobs`` requests running and as many waiting."""
+    coming = iter(items)
+    running = {submit(item) for item in itertools.islice(coming, jobs * 2)}
+    while running:
+        finished, running = wait(running, return_when=FIRST_COMPLETED)
+        for future in finished:
             late = deadline is not None and time.monotonic() > deadline
-            following = None if late else next(waiting, None)
+            following = None if late else next(coming, None)
             if following is not None:
-                running.add(pool.submit(ask, system, following))
-            yield finished.result()
+                running.add(submit(following))
+            yield future.result()
 
 
-def ask(system: System, item: Item) -> Answer:
-    """Ask a system for one item; an error of the exception tree is recorded, never scored as an empty transcript."""
-    wall, cpu = time.perf_counter(), time.process_time() + _children_s()
-    reply, error = None, None
-    try:
-        reply = system.transcribe(item.request)
-    except MedsttError as failure:
-        error = str(failure)
-    wall_ms = round((time.perf_counter() - wall) * 1000)
-    return Answer(item.key, reply, error, wall_ms, round((time.process_time() + _children_s() - cpu) * 1000))
-
-
-def _children_s() -> float:
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def _encode(answer: Answer) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": answer.key, "wall_ms": answer.wall_ms, "cpu_ms": answer.cpu_ms}
-    if answer.reply is None:
-        return row | {"error": answer.error}
-    reply = {key: value for key, value in asdict(answer.reply).items() if value is not None and key != "words"}
-    words = [[w.text, w.start_ms, w.end_ms, w.confidence] for w in answer.reply.words]
-    return row | reply | ({"words": words} if words else {})
-
-
-def _decode(row: Mapping[str, Any]) -> Answer:
-    reply = None
-    if "error" not in row:
-        words = tuple(HeardWord(*word) for word in row.get("words", ()))
-        reply = Reply(row["text"], words, row.get("written"), row.get("language"), row.get("audio_ms"))
-    return Answer(row["key"], reply, row.get("error"), row["wall_ms"], row["cpu_ms"])
-
-
-def _read_answers(path: Path) -> Iterator[Answer]:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.endswith("\n"):
-                return
-            try:
-                yield _decode(json.loads(line))
-            except (json.JSONDecodeError, KeyError, TypeError) as error:
-                raise DataError(
-                    f"{path.name}:{number}: damaged ({error})", "Delete that line and evaluate again"
-                ) from error
+def _sharing_time(answers: Iterator[_Asked]) -> Iterator[_Asked]:
+    """Share CPU time out among the answers of threads as they come: right in sum, whoever used it."""
+    spent = cpu_seconds()
+    for answer, memory_mb in answers:
+        now = cpu_seconds()
+        yield replace(answer, cpu_ms=round((now - spent) * 1000)), memory_mb
+        spent = now
 
 
 def _drop_torn_line(path: Path) -> None:

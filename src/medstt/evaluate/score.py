@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.item import Item
-from medstt.evaluate.run import Answer
 from medstt.metrics.align import Alignment, align
 from medstt.metrics.confidence import JudgedWord, bin_counts, judge_words
 from medstt.metrics.count import ErrorCounts, count_errors, token_errors
@@ -68,8 +68,10 @@ def score_item(item: Item, answer: Answer, scorer: Scorer = Scorer()) -> ScoredI
     alignment = align(said_words, heard_words)
     content = count_errors(alignment)
     counts |= _columns("content", content)
-    counts |= _columns("plain", token_errors(normalise(text, language, "plain"), normalise(heard, language, "plain")))
-    counts |= _columns("verbatim", token_errors(text.split(), heard.split()))
+    plain = align(normalise(text, language, "plain"), normalise(heard, language, "plain"))
+    counts |= _columns("plain", count_errors(plain))
+    verbatim = normalise(text, language, "verbatim"), normalise(heard, language, "verbatim")
+    counts |= _columns("verbatim", token_errors(*verbatim))
     characters = token_errors(list(" ".join(said_words)), list(" ".join(heard_words)))
     counts |= {"char_errors": characters.errors, "char_length": characters.reference_length}
     counts |= {
@@ -86,7 +88,7 @@ def score_item(item: Item, answer: Answer, scorer: Scorer = Scorer()) -> ScoredI
     if item.utterance.tags.get("unlisted"):
         mentions = mentions + unknown_mentions(said_words, item.utterance.terms, mentions)
     terms, missed = count_terms(alignment, mentions, scorer.spot(heard_words, language))
-    words = judge_words(text, [(word.text, word.confidence) for word in answer.reply.words])
+    words = judge_words(text, [(word.text, word.confidence) for word in answer.reply.words], plain)
     counts |= terms | bin_counts(words) | _speed(answer) | scorer.count_document(item, answer)
     labels = slice_labels(item, words)
     return ScoredItem(item, answer, counts, labels, alignment, tuple(findings), tuple(missed), tuple(words))

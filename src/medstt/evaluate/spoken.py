@@ -11,9 +11,10 @@ import hashlib
 import json
 import random
 import wave
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -21,24 +22,35 @@ from medstt.errors import DataError
 from medstt.evaluate.clip import write_wav
 from medstt.manifest import read_manifest, write_manifest
 from medstt.synth.compose import Line, builtin_grammar_folder
-from medstt.synth.grammar import SpokenTerm
-from medstt.synth.make import make, plan_lines
+from medstt.synth.compose import cast as cast_lines
+from medstt.synth.grammar import Sentence, SpokenTerm
+from medstt.synth.make import make_lines, plan_lines
 from medstt.synth.recipe import SynthRecipe, read_recipe
 from medstt.synth.vocabulary import DRUG_KINDS, SPEAKABLE, Vocabulary, spoken_forms
-from medstt.values import RATE_HZ, Language, Samples, Utterance
+from medstt.values import LANGUAGES, RATE_HZ, Language, Samples, Utterance
 from medstt.vocab import load_lexicon
 
 PAUSE_MS = (250, 1500)  # between the sentences of a long recording
+SPOKEN_TOGETHER = 40  # lines that one process speaks before they count as made: a set keeps every core busy
 Vocabularies = Mapping[Language, Vocabulary]
 Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """What is dictated, and the document it asks for."""
+
+    language: Language
+    spoken: str
+    written: str
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenSet:
     """One set that a recipe describes.
 
-    ``minutes`` joins each voice's sentences to recordings of that length; ``twins`` names only drugs that have
-    look-alikes, heard in training or not.
+    ``minutes`` joins each voice's sentences to recordings of that length; ``dictations`` are said in place of the
+    recipe's parts.
     """
 
     file: Path
@@ -47,22 +59,27 @@ class SpokenSet:
     grammar: Path
     texts: Path
     minutes: float | None = None
+    dictations: tuple[Dictation, ...] = ()
 
     def plan(self) -> list[Line]:
         """Return what is to be said, and by whom; raises DataError if that is nothing."""
+        if self.dictations:
+            return list(cast_twice(self.recipe, self.dictations))
         return plan_lines(self.recipe, self.vocabularies, self.grammar, self.texts)
 
     def digest(self) -> str:
         """Return the SHA-256 of the plan; nothing is spoken for it."""
-        return digest_lines(self.plan(), self.recipe, self.minutes)
+        return digest_lines(self.plan(), self.recipe, self.minutes, self.dictations)
 
     def make(self, folder: Path, jobs: int, progress: Progress) -> Path:
         """Speak what is missing in ``folder`` and return the manifest of the set."""
         sentences = folder / "sentences" if self.minutes else folder
-        made = make(
-            self.recipe, self.vocabularies, self.grammar, self.texts, sentences, jobs=jobs,
-            sounds_from=self.file.parent, progress=progress,
+        made = make_lines(
+            self.recipe, self.plan(), sentences, jobs=jobs, sounds_from=self.file.parent, progress=progress,
+            shard_size=SPOKEN_TOGETHER,
         )  # fmt: skip
+        if self.dictations:
+            _add_documents(made, self.dictations)
         return join_recordings(made, folder, self.minutes, self.recipe.seed) if self.minutes else made
 
 
@@ -74,12 +91,50 @@ def open_spoken(
     *,
     minutes: float | None = None,
     twins: bool = False,
+    dictations: Path | None = None,
 ) -> SpokenSet:
-    """Read a recipe as a set; raises DataError naming the key that is wrong. See ``SpokenSet``."""
+    """Read a recipe as a set; ``twins`` names only drugs that have look-alikes, heard in training or not.
+
+    Raises DataError naming the key or line that is wrong. See ``SpokenSet``.
+    """
     said = pair_vocabularies(vocabularies) if twins else vocabularies
     return SpokenSet(
-        recipe, read_recipe(recipe), said, grammar or builtin_grammar_folder(), texts or recipe.parent, minutes
-    )
+        recipe, read_recipe(recipe), said, grammar or builtin_grammar_folder(), texts or recipe.parent, minutes,
+        read_dictations(dictations) if dictations else (),
+    )  # fmt: skip
+
+
+def read_dictations(path: Path) -> tuple[Dictation, ...]:
+    """Read a table of dictations (language, spoken, written; \\n is a line break); raises DataError naming the line."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: {error}", "Give a table of dictations in UTF-8") from error
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if len(cells) != 3 or cells[0] not in LANGUAGES or not all(cells):
+            raise DataError(
+                f"{path.name}:{number}: not a dictation", "Write language (en or de), what is said, and the document"
+            )
+        found.append(Dictation(cast(Language, cells[0]), cells[1], cells[2].replace("\\n", "\n")))
+    return tuple(found)
+
+
+def cast_twice(recipe: SynthRecipe, dictations: Sequence[Dictation]) -> Iterator[Line]:
+    """Have every dictation said twice, each time by one of the recipe's voices."""
+    sentences = [Sentence(one.spoken, one.spoken, one.language, (), "dictation") for one in dictations]
+    return cast_lines(recipe, [*sentences, *sentences])
+
+
+def _add_documents(manifest: Path, dictations: Sequence[Dictation]) -> None:
+    """Tag each utterance with the document that its dictation asks for."""
+    documents = {(one.language, one.spoken): one.written for one in dictations}
+    rows = [
+        replace(row, tags={**row.tags, "written": documents[cast(Language, row.lang), row.text]})
+        for row in read_manifest(manifest)
+    ]
+    write_manifest(manifest, rows)
 
 
 def pair_vocabularies(vocabularies: Vocabularies) -> dict[Language, Vocabulary]:
@@ -100,8 +155,10 @@ def _paired_drugs(language: Language) -> tuple[SpokenTerm, ...]:
     return tuple(drugs)
 
 
-def digest_lines(lines: Iterable[Line], recipe: SynthRecipe, minutes: float | None) -> str:
-    """Return the SHA-256 of planned lines, of the noise to be added and of the length they are joined to."""
+def digest_lines(
+    lines: Iterable[Line], recipe: SynthRecipe, minutes: float | None, dictations: Sequence[Dictation] = ()
+) -> str:
+    """Return the SHA-256 of planned lines, of the noise to be added, the length they are joined to, the documents."""
     degrade = recipe.degrade.model_dump(mode="json") if recipe.degrade else None
     digest = hashlib.sha256(json.dumps([degrade, minutes], sort_keys=True).encode())
     for line in lines:
@@ -109,6 +166,8 @@ def digest_lines(lines: Iterable[Line], recipe: SynthRecipe, minutes: float | No
         row = [line.id, said.lang, said.text, said.speech, said.phonemes, said.terms, line.voice.id,
                how.rate, how.pitch, how.range, how.gap]  # fmt: skip
         digest.update(json.dumps(row, ensure_ascii=False).encode())
+    for one in dictations:
+        digest.update(json.dumps([one.spoken, one.written], ensure_ascii=False).encode())
     return digest.hexdigest()
 
 

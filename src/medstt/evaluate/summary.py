@@ -15,7 +15,7 @@ import numpy as np
 
 from medstt.disk import write_atomically
 from medstt.errors import DataError
-from medstt.evaluate.run import ENVIRONMENT, Run, digest_transcripts
+from medstt.evaluate.run import ENVIRONMENT, USAGE, Run, digest_transcripts
 from medstt.evaluate.score import ScoredItem
 from medstt.evaluate.table import DRAWS, Estimate, ScoreTable, estimate_rates, tabulate
 from medstt.metrics.confidence import errors_found, reliability
@@ -52,11 +52,12 @@ def summarise(
         "scoring": dict(about or {}),
         "asked": len(scored),
         "of": len(run.items),
+        "whole": run.spec.get("whole") or len(run.items),
         "failed": table.sums().get("failed", 0),
         "pools": {name: _pool(part, draws) for name, part in pools.items()},
         "latency": latency(scored),
         "confidence": _confidence(scored, table),
-        "usage": _read_json(run.folder / "usage.json"),
+        "usage": _read_json(run.folder / USAGE),
         "environment": _read_json(run.folder / ENVIRONMENT),
     }
     return Summary(document, table)

@@ -180,6 +180,13 @@ def _check_run(gate: Gate, benchmark: str, evidence: Evidence) -> Iterator[Check
         share <= gate.worse_share,
         f"{benchmark}: {worse} utterances worse, {better} better ({share:+.1f} %, at most {gate.worse_share:g} %)",
     )
+    ways = [str((one.get("usage") or {}).get("jobs", 1)) for one in (evidence.champion, document)]
+    if len(set(ways)) > 1:
+        yield Check(
+            False,
+            f"{benchmark}: latency was measured with {' and '.join(ways)} requests at a time: evaluate both alike",
+        )
+        return
     before, after = evidence.champion["latency"].get("p95_ms"), document["latency"].get("p95_ms")
     if before and after and max(before, after) >= MEASURABLE_MS:
         ratio = after / before

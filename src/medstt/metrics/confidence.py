@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from medstt.metrics.align import align
+from medstt.metrics.align import Alignment, align
 from medstt.text.normalise import plain_word, plain_words
 
 BINS = 10
 REVIEW_SHARES = (0.05, 0.10, 0.20)
+
+
+_plain = lru_cache(maxsize=65_536)(plain_word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +29,21 @@ class JudgedWord:
     right: bool
 
 
-def judge_words(reference: str, words: Sequence[tuple[str, float | None]]) -> list[JudgedWord]:
+def judge_words(
+    reference: str, words: Sequence[tuple[str, float | None]], alignment: Alignment | None = None
+) -> list[JudgedWord]:
     """Align words that carry a confidence with the reference (plain level) and tell which are right.
 
-    A deleted word has no confidence: calibration can't see it, and the word error rate does.
+    ``alignment`` is one of plain words that somebody has made already; it is used if it is that of these words. A
+    deleted word has no confidence: calibration can't see it, and the word error rate does.
     """
-    spoken = [(plain_word(text), confidence) for text, confidence in words]
+    spoken = [(_plain(text), confidence) for text, confidence in words]
     kept = [(text, confidence) for text, confidence in spoken if text and confidence is not None]
-    alignment = align(plain_words(reference), [text for text, _ in kept])
+    if not kept:
+        return []
+    heard = tuple(text for text, _ in kept)
+    if alignment is None or alignment.hypothesis != heard:
+        alignment = align(plain_words(reference), heard)
     right = [False] * len(kept)
     for chunk in alignment.chunks:
         if chunk.operation == "equal":

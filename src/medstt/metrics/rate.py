@@ -33,7 +33,7 @@ class Rate:
     errors: tuple[str, ...]
     of: tuple[str, ...]
     formula: str
-    source: str = ""
+    source: str = "this project"
     higher_is_better: bool = False
     evidence: int = 0
     form: Literal["ratio", "information_lost", "calibration"] = "ratio"
@@ -68,6 +68,7 @@ _TITLES = {
 }  # fmt: skip
 EVIDENCE = 200  # events per critical kind
 DRUG_STATUSES = ("heard", "lexicon", "unknown")
+SAID = {"0": "never", "1_9": "1-9 times", "10_99": "10-99 times", "100": "100 times and more"}
 
 
 def _critical_rates() -> list[Rate]:
@@ -75,7 +76,7 @@ def _critical_rates() -> list[Rate]:
         Rate(
             f"critical_{kind}", _TITLES[kind], "critical",
             tuple(f"{kind}_{how}" for how in ("lost", "gained", "swapped")), (f"{kind}_events",),
-            "(lost + gained + swapped) / facts of the kind in the reference", "medstt.metrics.critical",
+            "(lost + gained + swapped) / facts of the kind in the reference", "this project",
             evidence=EVIDENCE,
         )
         for kind in KINDS
@@ -101,6 +102,12 @@ def _term_rates() -> list[Rate]:
                  "as drug names missed, of that status alone", evidence=EVIDENCE)
             for name in DRUG_STATUSES
         ),
+        *(
+            Rate(f"drug_miss_said_{name}", f"Drugs that training said {times}, missed", "terms",
+                 (f"drug_said_{name}_missed",), (f"drug_said_{name}_events",),
+                 "as drug names missed, of those that training texts say so often", evidence=50)
+            for name, times in SAID.items()
+        ),
         Rate("twin_swap", "Look-alike swaps", "critical", ("twin_swaps",), ("twin_events",),
              "terms that came out as one of their look-alikes / terms that have look-alikes", evidence=EVIDENCE),
     ]  # fmt: skip
@@ -124,7 +131,8 @@ RATES: tuple[Rate, ...] = (
     _words("content", "WER"),
     _words("plain", "WER, numbers as written"),
     _words("verbatim", "WER, verbatim"),
-    Rate("cer", "CER", "words", ("char_errors",), ("char_length",), "as WER, over characters and single spaces"),
+    Rate("cer", "CER", "words", ("char_errors",), ("char_length",), "as WER, over characters and single spaces",
+         "jiwer"),
     Rate("mer", "MER", "words", ("content_substitutions", "content_deletions", "content_insertions"),
          ("content_hits", "content_substitutions", "content_deletions", "content_insertions"),
          "(S + D + I) / (H + S + D + I)", "Morris et al. 2004"),

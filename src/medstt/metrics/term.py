@@ -14,13 +14,16 @@ from medstt.metrics.align import Alignment
 
 DrugStatus = Literal["heard", "lexicon", "unknown"]
 DRUG_KINDS = frozenset({"drug", "brand"})
+BANDS = ((0, "0"), (9, "1_9"), (99, "10_99"))  # times that training said a drug, up to; above that "100"
+MOST = "100"
 
 
 @dataclass(frozen=True, slots=True)
 class Mention:
     """One term in a token sequence: tokens ``start:end``, its kind, its key (the term's canonical name), look-alikes.
 
-    ``status`` says of a drug whether training heard it, only the lexicon knows it, or neither.
+    ``status`` says of a drug whether training heard it, only the lexicon knows it, or neither; ``said`` how often
+    training texts said it, None where nobody counted.
     """
 
     key: str
@@ -29,6 +32,12 @@ class Mention:
     end: int
     status: DrugStatus = "heard"
     twins: frozenset[str] = field(default=frozenset())
+    said: int | None = None
+
+    @property
+    def band(self) -> str:
+        """How often training said it, in classes; empty where nobody counted."""
+        return "" if self.said is None else next((name for most, name in BANDS if self.said <= most), MOST)
 
 
 Spotter = Callable[[Sequence[str], str], list[Mention]]
@@ -60,7 +69,7 @@ def count_terms(
         wrong = words - sum(hits[mention.start : mention.end])
         names = ["term", f"kind_{mention.kind}"]
         if mention.kind in DRUG_KINDS:
-            names += ["drug", f"drug_{mention.status}"]
+            names += ["drug", f"drug_{mention.status}", *([f"drug_said_{mention.band}"] if mention.band else [])]
         for name in names:
             counts[f"{name}_events"] += 1
             counts[f"{name}_missed"] += int(wrong > 0)

@@ -153,6 +153,24 @@ def make(
     is refused (DataError), one that another process writes to as well (ConflictError).
     """
     lines = plan_lines(recipe, vocabulary, grammars, texts)
+    return make_lines(
+        recipe, lines, out, jobs=jobs, command=command, sounds_from=sounds_from, shard_size=shard_size,
+        progress=progress,
+    )  # fmt: skip
+
+
+def make_lines(
+    recipe: SynthRecipe,
+    lines: Sequence[Line],
+    out: Path,
+    *,
+    jobs: int,
+    command: str | None = None,
+    sounds_from: Path = Path(),
+    shard_size: int = SHARD,
+    progress: Callable[[int, int, float], None] = lambda done, total, seconds: None,
+) -> Path:
+    """Make the speech of planned lines in ``out`` and return its manifest; see ``make``."""
     sounds = find_sounds(recipe.degrade, sounds_from, recipe.split) if recipe.degrade else Sounds()
     studio = Studio(out, recipe.split, command, recipe.degrade, sounds)
     with naming_disk_errors(out):
