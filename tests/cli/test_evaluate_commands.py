@@ -127,3 +127,18 @@ def test_the_gate_refuses_a_system_that_invents_words_and_passes_a_silent_one(ho
     assert run(leaderboard, "--out", str(home / "board.md"), "--check")[0] == 0
     (home / "board.md").write_text("old")
     assert run(leaderboard, "--out", str(home / "board.md"), "--check")[0] == 1
+
+
+def test_references_that_three_runs_agree_against_are_listed(home: Path) -> None:
+    write_manifest(home / "m.jsonl", [Utterance("a", "a.wav", "he has know fever", "en")])
+    for name, text in (("one", "he has no fever"), ("two", "he has no fever"), ("three", "he has now fever")):
+        (home / name).mkdir()
+        (home / name / "a.txt").write_text(text)
+        run(
+            evaluate, f"transcripts:{home / name}", "--manifest", str(home / "m.jsonl"), "--out", str(home / f"r{name}")
+        )
+    runs = [str(home / name) for name in ("rone", "rtwo")]
+    _, out = run(compare, *runs, "--audit", "--also", str(home / "rthree"), "--json")
+    assert [(d["reference"], d["heard"], d["systems"], d["of"]) for d in json.loads(out)] == [("know", "no", 2, 3)]
+    with pytest.raises(OptionError, match="--also goes with --audit"):
+        run(compare, *runs, "--also", str(home / "rthree"))

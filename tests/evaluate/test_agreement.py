@@ -9,12 +9,17 @@ from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
 from medstt.cli import peers
+from medstt.engine.bias import BiasOptions
+from medstt.engine.bias.compile import tuned_options
+from medstt.engine.load import load_engine
 from medstt.errors import ModelError, OptionError
 from medstt.evaluate.agreement import Peer, listen, spreads
 from medstt.evaluate.item import items_of
 from medstt.evaluate.system import Reply, Request
 from medstt.manifest import write_manifest
 from medstt.registry import built_in_models
+from medstt.registry.packed import unpack
+from medstt.registry.resolve import resolve_model
 from medstt.values import Utterance
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "chest_pain.flac"
@@ -40,6 +45,7 @@ def test_groups_are_judged_on_their_own(tmp_path: Path) -> None:
     said = [("one", "no fever no cough"), ("one", "no fever no"), ("two", "no"), ("two", "no"), ("three", None)]
     found = listen([Peer(g, str(t), lambda t=t: Says(t)) for g, t in said], items, tmp_path)  # type: ignore[misc]
     assert [one.rate for one in found] == [0.0, 25.0, 75.0, 75.0, None]
+    assert [one.otherwise for one in found] == [(), ("a",), (), (), ()]
     assert spreads(found) == {"one": 25.0, "two": 0.0, "three": float("inf")}
 
 
@@ -58,11 +64,24 @@ def call(*arguments: str | Path) -> tuple[int, str]:
     return result.exit_code, result.stdout
 
 
+def test_the_decoder_is_left_alone_with_the_audio(tmp_path: Path) -> None:
+    model = built_in_models()["medstt-mini"]
+    alone = load_engine(unpack(model, tmp_path / "m"), "m").capabilities
+    assert alone.letters
+    folder = peers.write_padded(tmp_path / "m", tmp_path / "alone", alone=True)
+    engine = load_engine(folder, "alone")
+    assert (engine.capabilities.letters, engine.capabilities.audio_context) == (False, "full")
+    assert engine.checkpoint.decoder_weight == 0
+    assert tuned_options(engine) == BiasOptions(boost=0.0, doubt=0.0)
+    assert resolve_model(str(folder), tmp_path).digest
+
+
 def test_our_server_hears_what_the_harness_hears_in_its_own_process(manifest: Path, tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny")
     code, out = call(model, "--manifest", manifest, "--beam", "1", "--programs", "server")
     assert code == 0
-    assert "30 s, beam 1, as served: 0.00 points apart" in out
+    assert "30 s, beam 1, decoder alone: 0.00 points apart" in out
+    assert "30 s, as served: 0.00 points apart" in out
     with pytest.raises(OptionError, match="'dragon' is no program"):
         call(model, "--manifest", manifest, "--programs", "dragon")
 

@@ -1,17 +1,21 @@
 """Known errors put into what a model really wrote, words as they are spoken; lists of their own, as in ``planted``.
 
-`python tests/metrics/spoken_planted.py RUN...` prints the transcripts of evaluated runs as ``hypotheses.jsonl``.
+`python tests/metrics/spoken_planted.py RUN... > hypotheses.jsonl` prints transcripts of evaluated runs; those of
+`critical` and `numbers` have room for every kind.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HYPOTHESES = Path(__file__).with_name("hypotheses.jsonl")
+MOST = 320  # transcripts of one run that are kept
 
 _TEENS = [("thirteen", "thirty"), ("fourteen", "forty"), ("fifteen", "fifty"), ("sixteen", "sixty"),
           ("seventeen", "seventy"), ("eighteen", "eighty"), ("nineteen", "ninety"), ("five", "nine"), ("six", "seven"),
@@ -67,6 +71,18 @@ HARMLESS: dict[str, list[tuple[str, str]]] = {
 }  # fmt: skip
 
 
+# A number beside another number word is part of a longer number, and only that as a whole can be written in digits.
+_NUMBER_WORD = {
+    "en": re.compile(
+        r"(zero|oh|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|\w+teen|\w+ty|hundred|thousand|point|"
+        r"half|and|\w*\d\w*)"
+    ),
+    "de": re.compile(
+        r"\w*(null|eins|zwei|drei|vier|fünf|sechs|sieben|acht|neun|zehn|elf|zwölf|zig|ßig|hundert|tausend|komma|halb|\d)\w*"
+    ),
+}
+
+
 def read_hypotheses() -> list[tuple[str, str]]:
     """Return (language, text) of what the model wrote."""
     rows = [json.loads(line) for line in HYPOTHESES.read_text(encoding="utf-8").splitlines()]
@@ -75,11 +91,18 @@ def read_hypotheses() -> list[tuple[str, str]]:
 
 def _sites(text: str, pairs: list[tuple[str, str]]) -> list[str]:
     """Return the text with one word replaced, for each place where one can be."""
-    return [
-        text[: match.start()] + new + text[match.end() :]
-        for old, new in pairs
-        for match in re.finditer(rf"(?<!\w){re.escape(old)}(?!\w)", text, re.IGNORECASE)
-    ]
+    return [text[: match.start()] + new + text[match.end() :] for match, new in _matches(text, pairs)]
+
+
+def _matches(text: str, pairs: list[tuple[str, str]]) -> Iterator[tuple[re.Match[str], str]]:
+    for old, new in pairs:
+        for match in re.finditer(rf"(?<!\w){re.escape(old)}(?!\w)", text, re.IGNORECASE):
+            yield match, new
+
+
+def _is_part_of_a_number(text: str, match: re.Match[str], language: str) -> bool:
+    around = [*text[: match.start()].split()[-1:], *text[match.end() :].split()[:1]]
+    return any(_NUMBER_WORD[language].fullmatch(word.lower()) for word in around)
 
 
 def plant_spoken(kind: str, count: int, seed: int = 0) -> list[tuple[str, str, str]]:
@@ -95,24 +118,28 @@ def plant_spoken(kind: str, count: int, seed: int = 0) -> list[tuple[str, str, s
 def reword_spoken() -> list[tuple[str, str, str]]:
     """Return every harmless change that what the model wrote has room for."""
     return [
-        (language, text, other) for language, text in read_hypotheses() for other in _sites(text, HARMLESS[language])
+        (language, text, text[: match.start()] + new + text[match.end() :])
+        for language, text in read_hypotheses()
+        for match, new in _matches(text, HARMLESS[language])
+        if not (new.isdigit() and _is_part_of_a_number(text, match, language))
     ]
 
 
-def collect(runs: list[Path]) -> list[str]:
-    """Return the transcripts of evaluated runs as JSON lines, each with its model's digest."""
-    lines = []
-    for run in runs:
-        digest = json.loads((run / "spec.json").read_text())["system"]["digest"][:12]
-        items = [json.loads(line) for line in (run / "items.jsonl").read_text().splitlines()]
-        languages = {item["key"]: item["utterance"]["lang"] for item in items}
-        for line in (run / "transcripts.jsonl").read_text().splitlines():
-            row = json.loads(line)
-            if row.get("text"):
-                out = {"model": digest, "key": row["key"], "lang": languages[row["key"]], "text": row["text"]}
-                lines.append(json.dumps(out, ensure_ascii=False, sort_keys=True))
-    return lines
+def collect(run: Path, most: int) -> list[str]:
+    """Return transcripts of an evaluated run as JSON lines with the model's digest, ``most`` of them by checksum."""
+    spec = json.loads((run / "spec.json").read_text(encoding="utf-8"))
+    digest = str(spec["system"].get("digest") or spec["system"].get("name"))[:12]
+    items = map(json.loads, (run / "items.jsonl").read_text(encoding="utf-8").splitlines())
+    languages = {item["key"]: item["utterance"]["lang"] for item in items}
+    said = {}
+    for line in (run / "transcripts.jsonl").read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        if row.get("text"):
+            said[row["key"]] = row["text"]
+    chosen = sorted(sorted(said), key=lambda key: hashlib.sha256(key.encode()).digest())[:most]
+    rows = [{"model": digest, "key": key, "lang": languages[key], "text": said[key]} for key in sorted(chosen)]
+    return [json.dumps(row, ensure_ascii=False, sort_keys=True) for row in rows]
 
 
 if __name__ == "__main__":
-    print("\n".join(collect([Path(name) for name in sys.argv[1:]])))
+    print("\n".join(line for name in sys.argv[1:] for line in collect(Path(name), MOST)))

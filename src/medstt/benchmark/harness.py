@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from medstt.evaluate.answer import Answer
+from medstt.evaluate.document import document_counter, write_document
 from medstt.evaluate.environment import peak_memory_mb
 from medstt.evaluate.item import Item, items_of
 from medstt.evaluate.lexicon import open_spotter
 from medstt.evaluate.report import ReportOptions, render_report
-from medstt.evaluate.run import Answer, Run, create_run, transcribe_run
+from medstt.evaluate.run import Run, create_run, transcribe_run
 from medstt.evaluate.score import ScoredItem, Scorer, score_items
 from medstt.evaluate.summary import Summary, summarise
 from medstt.evaluate.system import HeardWord, Reply, System
@@ -25,7 +27,7 @@ WORDS = (
 ).split()
 PER_UTTERANCE = 20
 ERRORS = 0.1  # share of words that come out wrong
-SPEAKERS = 50
+SPEAKERS = 10  # too few to be resampled: utterances are, which costs most
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def make_answers(count: int, seed: int = 1) -> tuple[list[Item], dict[str, Answe
         words = tuple(HeardWord(word, 400 * n, 400 * n + 300, rng.random()) for n, word in enumerate(heard))
         reply = Reply(" ".join(heard), words, None, "en", 400 * PER_UTTERANCE)
         answers[name] = Answer(name, reply, None, 100, 100)
-        tags = {"tier": "trained", "snr_db": str(rng.choice((5, 10, 20)))}
+        tags = {"tier": "trained", "snr_db": str(rng.choice((5, 10, 20))), "written": " ".join(said)}
         speaker = f"s{number % SPEAKERS}"
         utterances.append(
             Utterance(name, f"{name}.wav", " ".join(said), "en", speaker=speaker, split="test", tags=tags)
@@ -57,11 +59,10 @@ def make_answers(count: int, seed: int = 1) -> tuple[list[Item], dict[str, Answe
     return items_of(utterances, Path()), answers
 
 
-def score_made(count: int, draws: int) -> tuple[Summary, list[ScoredItem]]:
-    """Score made answers with every metric, slices and intervals included."""
-    items, answers = make_answers(count)
+def score_made(items: Sequence[Item], answers: Mapping[str, Answer], draws: int) -> tuple[Summary, list[ScoredItem]]:
+    """Score made answers with every metric, the written documents, slices and intervals included."""
     spot, digests = open_spotter()
-    scored = score_items(items, answers, Scorer(spot))
+    scored = score_items(items, answers, Scorer(spot, document_counter(write_document)))
     with tempfile.TemporaryDirectory(prefix="medstt-harness-") as name:
         run = Run(Path(name), {"system": {"name": "made"}, "items": ""}, tuple(items))
         return summarise(run, scored, {"lexicon": digests}, draws), scored
@@ -69,8 +70,9 @@ def score_made(count: int, draws: int) -> tuple[Summary, list[ScoredItem]]:
 
 def measure_scoring(count: int, draws: int) -> ScoringCost:
     """Measure scoring ``count`` utterances, references and answers in memory."""
+    items, answers = make_answers(count)
     wall, cpu = time.perf_counter(), time.process_time()
-    score_made(count, draws)
+    score_made(items, answers, draws)
     return ScoringCost(count, time.perf_counter() - wall, time.process_time() - cpu, peak_memory_mb())
 
 
@@ -93,7 +95,7 @@ def measure_overhead(system: System, items: Sequence[Item], repeat: int) -> floa
 
 def write_large_report(count: int, path: Path) -> None:
     """Write a report of ``count`` utterances with their texts."""
-    summary, scored = score_made(count, 100)
+    summary, scored = score_made(*make_answers(count), 100)
     path.write_text(render_report(summary.document, scored, ReportOptions(own=True)), encoding="utf-8")
 
 

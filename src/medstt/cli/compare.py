@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from medstt.errors import OptionError
 
 app = typer.Typer(add_completion=False)
 
@@ -17,8 +20,11 @@ def compare(
     first: Annotated[Path, typer.Argument(help="The run to compare with (the parent, the champion).")],
     second: Annotated[Path, typer.Argument(help="The run that is judged.")],
     audit: Annotated[
-        bool, typer.Option("--audit", help="List references that both runs agree against, for a person to hear.")
+        bool, typer.Option("--audit", help="List references that runs agree against, for a person to hear.")
     ] = False,
+    also: Annotated[
+        list[Path] | None, typer.Option("--also", help="With --audit: further runs on the same utterances.")
+    ] = None,
     terms: Annotated[
         Path | None, typer.Option("--terms", help="Only say how many of these terms each run got right, and invented.")
     ] = None,
@@ -26,8 +32,10 @@ def compare(
 ) -> None:
     """Compare two runs on the same utterances: paired differences with 95 % intervals and permutation p-values."""
     if audit:
-        _show_doubts(first, second, as_json)
+        _show_doubts([first, second, *(also or [])], as_json)
         return
+    if also:
+        raise OptionError("--also goes with --audit", "Compare two runs at a time")
     if terms is not None:
         _show_terms(first, second, terms, as_json)
         return
@@ -44,11 +52,11 @@ def compare(
         print(f"worst (weighted errors): {worst}")
 
 
-def _show_doubts(first: Path, second: Path, as_json: bool) -> None:
+def _show_doubts(folders: Sequence[Path], as_json: bool) -> None:
     from medstt.evaluate.audit import doubt_references
     from medstt.evaluate.run import open_run
 
-    runs = open_run(first), open_run(second)
+    runs = [open_run(folder) for folder in folders]
     doubts = doubt_references(runs[0].items, [run.answers() for run in runs])
     if as_json:
         print(json.dumps([asdict(doubt) for doubt in doubts], indent=1, ensure_ascii=False))

@@ -34,14 +34,16 @@ def peers(
 ) -> None:
     """Compare word error rates of the same model in medstt, faster-whisper, transformers and `medstt serve`.
 
-    All decode padded to 30 s. Without listening for names: medstt, faster-whisper (CTranslate2, int8) and transformers
-    (float32) at each beam width. As served: medstt and its own server, which listens for names. Exit code 1 if the
-    programs of a group are further apart than --points.
+    All hear 30 s, padded with silence. Decoder alone, as other programs search: without letters and without names,
+    medstt, faster-whisper (CTranslate2, int8) and transformers (float32) at each beam width, and our own server at its
+    beam of 1. As served: medstt and its server with letters and names. Beside them, what faster-whisper hears when it
+    fills up short clips itself. Exit code 1 if the programs of a group are further apart than --points.
     """
     from medstt.cli.evaluate import benchmark_task, manifest_task
     from medstt.errors import OptionError
-    from medstt.evaluate.agreement import listen, spreads
+    from medstt.evaluate.agreement import Peer, listen, spreads
     from medstt.evaluate.item import sample_items
+    from medstt.evaluate.system import SystemOptions, open_system
     from medstt.registry.resolve import resolve_model
     from medstt.service import read_settings
 
@@ -55,76 +57,93 @@ def peers(
     items = sample_items(task.items, sample) if sample else task.items
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="medstt-peers-")))
-        padded = write_padded(resolve_model(model, home).path, work / "padded")
-        found = [peer for width in beam or [1, 5] for peer in _without_names(padded, work, width, chosen)]
-        if "server" in chosen:
-            found += stack.enter_context(_as_served(padded, work))
+        source = resolve_model(model, home).path
+        alone = write_padded(source, work / "decoder-alone", alone=True)
+        served = "server" in chosen
+        found = []
+        for width in beam or [1, 5]:
+            group = f"30 s, beam {width}, decoder alone"
+            found += _decoders(alone, work, width, group, chosen)
+            if served and width == 1:
+                found.append(stack.enter_context(_server(alone, work / "served-alone", group)))
+        if served:
+            padded = write_padded(source, work / "padded")
+            group, options = "30 s, as served", SystemOptions(home=work / "home", audio_context="full")
+            found.append(Peer(group, "medstt", lambda: open_system(str(padded), options)))
+            found.append(stack.enter_context(_server(padded, work / "served", group)))
         heard = listen(found, items, work / "runs", _show)
     apart = spreads(heard)
-    for group, distance in apart.items():
+    compared = {group: distance for group, distance in apart.items() if sum(one.group == group for one in heard) > 1}
+    for group, distance in compared.items():
         print(f"{group}: {distance:.2f} points apart, at most {points:g}: {'ok' if distance <= points else 'NOT'}")
-    if any(distance > points for distance in apart.values()):
+    if any(distance > points for distance in compared.values()):
         raise typer.Exit(1)
 
 
-def write_padded(source: Path, folder: Path) -> Path:
-    """Copy a model with a card that asks for 30 s; the weights are the same."""
-    import json
-    from dataclasses import replace
+def write_padded(source: Path, folder: Path, *, alone: bool = False) -> Path:
+    """Copy a model with a card that asks for 30 s; the weights are the same.
 
+    ``alone`` leaves out the head that hears letters and switches names off: what other programs cannot do.
+    """
+    import json
+
+    from medstt.engine.letter import HEAD
     from medstt.registry.card import Card, encode_card, read_card
     from medstt.registry.digest import CARD, DIGESTS, digest_files
 
     shutil.copytree(source, folder)
-    card = read_card(folder) if (folder / CARD).is_file() else Card("padded")
-    card = replace(card, audio_context="full")
-    (folder / CARD).write_text(json.dumps(encode_card(card)), encoding="utf-8")
-    (folder / DIGESTS).write_text(json.dumps(digest_files(folder, encode_card(card))), encoding="utf-8")
+    card = encode_card(read_card(folder) if (folder / CARD).is_file() else Card("padded"))
+    card["audio_context"] = "full"
+    if alone:
+        (folder / HEAD).unlink(missing_ok=True)
+        card["bias"] = {"boost": 0.0, "doubt": 0.0}
+    (folder / CARD).write_text(json.dumps(card), encoding="utf-8")
+    (folder / DIGESTS).write_text(json.dumps(digest_files(folder, card)), encoding="utf-8")
     return folder
 
 
-def _without_names(padded: Path, work: Path, beam: int, programs: list[str]) -> list[Peer]:
+def _decoders(alone: Path, work: Path, beam: int, group: str, programs: list[str]) -> list[Peer]:
     from medstt.benchmark.ct2 import convert_ct2
     from medstt.engine.checkpoint import open_checkpoint
     from medstt.evaluate.agreement import Peer
     from medstt.evaluate.system import SystemOptions, open_system
 
-    options = SystemOptions(beam=beam, home=work / "home", vocabulary=())
-    group = f"30 s, beam {beam}, no names"
-    found = [Peer(group, "medstt", lambda: open_system(str(padded), options))]
+    options = SystemOptions(beam=beam, home=work / "home", vocabulary=(), audio_context="full")
+    found = [Peer(group, "medstt", lambda: open_system(str(alone), options))]
 
     def faster_whisper() -> System:
         folder = work / "ct2"
         if not folder.is_dir():
-            convert_ct2(open_checkpoint(padded), folder)
+            convert_ct2(open_checkpoint(alone), folder)
         return open_system(f"faster-whisper:{folder}", options)
 
     if "faster-whisper" in programs:
         found.append(Peer(group, "faster-whisper", faster_whisper))
+        own = SystemOptions(beam=beam, home=work / "home")
+        title = f"beam {beam}, features filled up with zeros as faster-whisper does"
+        found.append(Peer(title, "faster-whisper", lambda: open_system(f"faster-whisper:{work / 'ct2'}", own)))
     if "transformers" in programs:
-        found.append(Peer(group, "transformers", lambda: open_system(f"transformers:{padded}", options)))
+        found.append(Peer(group, "transformers", lambda: open_system(f"transformers:{alone}", options)))
     return found
 
 
 @contextmanager
-def _as_served(padded: Path, work: Path) -> Iterator[list[Peer]]:
+def _server(model: Path, home: Path, group: str) -> Iterator[Peer]:
+    """Start `medstt serve` with a model; its process ends with the block."""
     from medstt.benchmark.server import running
     from medstt.evaluate.agreement import Peer
     from medstt.evaluate.system import SystemOptions, open_system
 
-    group = "30 s, beam 1, as served"
-    home = work / "served"
     home.mkdir()
-    with running(home, model=str(padded)) as server:
+    with running(home, model=str(model)) as server:
         remote = SystemOptions(api_key=server.key, timeout_s=600)
         name = f"http://127.0.0.1:{server.port}/v1#whisper-1?format=verbatim"
-        yield [
-            Peer(group, "medstt", lambda: open_system(str(padded), SystemOptions(home=work / "home"))),
-            Peer(group, "medstt serve", lambda: open_system(name, remote)),
-        ]
+        yield Peer(group, "medstt serve", lambda: open_system(name, remote))
 
 
 def _show(heard: Heard) -> None:
     rate = "nothing scored" if heard.rate is None else f"{heard.rate:6.2f} % of {heard.words} words"
     failed = f", {heard.failed} failed" if heard.failed else ""
-    print(f"{heard.group}: {heard.name:15} {rate}{failed}", file=sys.stderr)
+    others = ", ".join(heard.otherwise[:5]) + (", ..." if len(heard.otherwise) > 5 else "")
+    apart = f"; other words in {len(heard.otherwise)} utterances ({others})" if heard.otherwise else ""
+    print(f"{heard.group}: {heard.name:15} {rate}{failed}{apart}", file=sys.stderr)
