@@ -14,6 +14,7 @@ from medstt.cli.app import COMMANDS
 from medstt.lifecycle.gate import read_gate
 from medstt.synth.recipe import read_recipe, scale_recipe
 from medstt.synth.vocabulary import read_chosen
+from medstt.train.recipe import read_recipe as read_training_recipe
 from medstt.vocab import load_lexicon
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,10 @@ def test_its_data_files_are_valid() -> None:
     for path in (ROOT / "training" / "tutorial").glob("*.synth.toml"):
         assert all(part.count == 2 for part in scale_recipe(read_recipe(path), 0.001).parts)
     assert read_gate(ROOT / "training" / "tutorial" / "gate.toml")[0].benchmarks
+    text = (ROOT / "training" / "tutorial" / "README.md").read_text(encoding="utf-8")
+    for name in ("own", "own-frozen"):  # values of its recipe=
+        assert name in text
+        assert read_training_recipe(ROOT / "training" / "recipes" / f"{name}.toml").base == "medstt-mini"
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from medstt.engine import load_engine
 from medstt.engine.letter import HEAD
 from medstt.engine.protocol import Clip, DecodeOptions
 from medstt.errors import OptionError
+from medstt.train import state
 from medstt.train.augment import AugmentOptions
 from medstt.train.export import WEIGHTS, export_model
 from medstt.train.finish import finish, make_card
@@ -28,7 +29,7 @@ from medstt.train.loop import CHECKPOINT, LOG
 from medstt.train.model import encode
 from medstt.train.recipe import DataSource, Loss, Recipe, Shape
 from medstt.train.run import EXPORT, Places, run
-from medstt.train.state import CHUNK, ClipMaker, StateCache, View, count_clips, digest_encoder, open_states
+from medstt.train.state import ClipMaker, StateCache, View, count_clips, digest_encoder, open_states
 from medstt.train.stop import read_log
 from medstt.values import Segment
 
@@ -37,6 +38,7 @@ TINY = Shape(
     decoder_attention_heads=2, decoder_ffn_dim=64, vocabulary=300,
 )  # fmt: skip
 VIEW = View(AugmentOptions(), (), joined=0.3, empty=0.1, full_context=0.1, seed=4)
+SMALL_FILE = 24  # clips
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -55,7 +57,7 @@ def recipe(**changes: object) -> Recipe:
     return Recipe.model_validate(values | changes)
 
 
-PLAN = recipe(name="child", base="tones", method="frozen-encoder", views=6, frames=5000, dropout=0.1)
+PLAN = recipe(name="child", base="tones", method="frozen-encoder", views=10, frames=9000, dropout=0.1)
 
 
 def quiet(row: dict[str, float]) -> None:
@@ -90,10 +92,16 @@ def open_small(data: Path, base: Path, root: Path, count: int = 1000) -> tuple[S
     return open_states(maker, base, digest_encoder(model), count), maker
 
 
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "CHUNK", SMALL_FILE)
+
+
+@pytest.mark.usefixtures("small_files")
 def test_states_are_what_the_model_computes(data: Path, base: Path, tmp_path: Path) -> None:
     kept, maker = open_small(data, base, tmp_path)
     model = WhisperForConditionalGeneration.from_pretrained(base).float().eval()
-    assert len(kept.spoken) == len(maker.order) > 2 * CHUNK - 64
+    assert len(kept.spoken) == len(maker.order) > 2 * SMALL_FILE
     assert any(len(clip) > 1 for _, _, clip in maker.order)  # said one after another
     assert any(not spoken.text for spoken in kept.spoken)
     assert kept.positions.max() == 1500  # some are padded to 30 s
@@ -107,10 +115,11 @@ def test_states_are_what_the_model_computes(data: Path, base: Path, tmp_path: Pa
     assert views[0] != views[1] or not np.array_equal(kept.states(0), kept.states(kept.per_view))
 
 
+@pytest.mark.usefixtures("small_files")
 def test_what_is_kept_is_not_computed_again(data: Path, base: Path, tmp_path: Path) -> None:
-    few, maker = open_small(data, base, tmp_path, 10)
+    few, _ = open_small(data, base, tmp_path, 10)
     folder = next((tmp_path / "states").iterdir())
-    assert len(few.spoken) == min(CHUNK, len(maker.order))
+    assert len(few.spoken) == SMALL_FILE
     first = (folder / "00000.npy").stat().st_mtime_ns
     whole, _ = open_small(data, base, tmp_path)
     assert len(whole.spoken) > len(few.spoken)

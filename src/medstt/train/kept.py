@@ -5,6 +5,7 @@ Knows nothing of how states are stored.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from medstt.errors import OptionError
 from medstt.train.augment import AugmentOptions
 from medstt.train.clip import CLEAN
 from medstt.train.recipe import Recipe
-from medstt.train.state import ClipMaker, StateCache, View, count_clips, digest_encoder, open_states
+from medstt.train.state import CHUNK, ClipMaker, StateCache, View, count_clips, digest_encoder, open_states
 
 PADDED = 0.02  # of the clips are padded to 30 s: about as many as when one batch in ten is
 
@@ -67,8 +68,9 @@ def open_kept(
     encoder = digest_encoder(model)
     found = []
     for maker, count, (manifest, weight) in zip(makers, counts, sources, strict=True):
-        name = f"{manifest.parent.name}/{manifest.name}"
-        say(f"{name}: encoder states of {count:,} clips, of {len(maker.order):,} in {recipe.views} views")
+        name, everything = f"{manifest.parent.name}/{manifest.name}", len(maker.order)
+        whole_files = min(everything, math.ceil(count / CHUNK) * CHUNK)
+        say(f"{name}: encoder states of {whole_files:,} clips of {everything:,}, views: {recipe.views}")
         states = open_states(maker, base, encoder, count, jobs)
         say(f"{name}: {states.size_bytes / 1e6:,.1f} MB in {maker.folder(encoder)}")
         found.append((states, weight))

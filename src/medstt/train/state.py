@@ -32,8 +32,8 @@ from medstt.train.draw import Drawer, order_batches
 from medstt.train.model import AUDIO_CONTEXT, FULL_FRAMES, Batch, encode
 
 FORMAT = 1
-CHUNK = 64  # clips in a file
-TASK = 32  # chunks, at most, that a worker computes before it loads the model again
+CHUNK = 256  # clips in a file; every file that is mapped stays open
+TASK = 8  # chunks, at most, that a worker computes before it loads the model again
 
 States = npt.NDArray[np.float16]
 
