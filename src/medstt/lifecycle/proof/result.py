@@ -6,19 +6,21 @@ Knows nothing of how the document is shown.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medstt.disk import write_atomically
+from medstt.evaluate.answer import Answer
 from medstt.evaluate.environment import describe_environment
 from medstt.evaluate.item import Item, digest_items
 from medstt.evaluate.lexicon import open_spotter
-from medstt.evaluate.run import Answer, create_run, transcribe_run
-from medstt.evaluate.system import SystemOptions, open_system
+from medstt.evaluate.replica import ReplicatedSystem, open_side_by_side
+from medstt.evaluate.run import Run, create_run, transcribe_run
+from medstt.evaluate.system import System, SystemOptions
 from medstt.evaluate.table import ScoreTable
 from medstt.lifecycle.proof import figure
 from medstt.lifecycle.proof.material import OWN, Material, Studio, prepare, stamp, take_part
@@ -74,9 +76,11 @@ def prove(plan: Plan, studio: Studio, home: Path, tell: Tell, only: Collection[s
         if only and row.name not in only and row.name != BASE:
             continue
         export = _train(row, plan, studio, material, base, home, tell)
-        for name, items in material.tests.items():
-            tell.say(f"{row.name}: {name}, {len(items)} utterances")
-            row.tables[name] = _ask(row, name, items, export, studio, home, spot, known, tell)
+        with _opened(export, studio, home) as system:
+            for name, items in material.tests.items():
+                tell.say(f"{row.name}: {name}, {len(items)} utterances")
+                run = _ask(row, name, items, system, studio, tell)
+                row.tables[name] = figure.tabulate_run(run, spot, known)
     document = describe(plan.model_copy(update={"base": base.name}), rows, material)  # a name: no path of this machine
     about = {"made_from": made_from, "lexicon": lexicon, "environment": describe_environment()}
     return document | about | {"date": f"{datetime.now(UTC):%Y-%m-%d}"}
@@ -85,7 +89,7 @@ def prove(plan: Plan, studio: Studio, home: Path, tell: Tell, only: Collection[s
 def _identity(plan: Plan, base: ResolvedModel) -> dict[str, str]:
     """Return what must not change within one proof; tests and methods may be added to."""
     fixed = plan.model_dump_json(
-        include={"base", "steps", "seed", "scale", "processes", "heard", "general", "dev", "own"}
+        include={"base", "steps", "seed", "scale", "processes", "heard", "replay", "general", "dev", "own"}
     )
     return {"plan": fixed, "base": base.digest or base.name}
 
@@ -121,16 +125,24 @@ def _train(
     return places.run / EXPORT
 
 
-def _ask(
-    row: Row, name: str, items: list[Item], export: Path, studio: Studio, home: Path, spot: Spotter,
-    known: figure.Familiarity, tell: Tell,
-) -> ScoreTable:  # fmt: skip
-    """Transcribe a test, as far as that is not done, and count. No names are listened for: the model alone counts."""
+@contextmanager
+def _opened(export: Path, studio: Studio, home: Path) -> Iterator[System]:
+    """Open a row's model in as many processes as requests run at a time, once for all tests."""
+    # No names are listened for: the model alone counts.
+    system = open_side_by_side(str(export), SystemOptions(home=home, vocabulary=()), studio.jobs)
+    try:
+        yield system
+    finally:
+        if isinstance(system, ReplicatedSystem):
+            system.close()
+
+
+def _ask(row: Row, name: str, items: list[Item], system: System, studio: Studio, tell: Tell) -> Run:
+    """Transcribe a test, as far as that is not done."""
     folder = studio.folder / "runs" / row.name / f"{name}-{digest_items(items)[:8]}"
-    system = open_system(str(export), SystemOptions(home=home, vocabulary=()))
     run = create_run(folder, system, items, {"test": name})
     transcribe_run(run, system, jobs=studio.jobs, progress=tell.answer)
-    return figure.tabulate_run(run, spot, known)
+    return run
 
 
 def _count_heard(plan: Plan, material: Material, studio: Studio, spot: Spotter) -> dict[str, int]:
