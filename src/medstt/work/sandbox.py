@@ -26,7 +26,7 @@ from medstt.errors import MedsttError, TooManyRequests, UnreadableAudio
 from medstt.values import Audio
 from medstt.work.sandbox_child import BLOCK, END, ERROR, FRAME
 
-USES = 200  # a process is replaced after so many files, whatever a decoder may have leaked
+USES = 1000  # a process is replaced after so many files, whatever a decoder may have leaked; starting one costs 0.5 s
 FRAME_BYTES = 256 << 20  # a process that announces more was taken over by a file
 
 
