@@ -60,7 +60,7 @@ def peers(
         source = resolve_model(model, home).path
         alone = write_padded(source, work / "decoder-alone", alone=True)
         served = "server" in chosen
-        found = []
+        found: list[Peer] = []
         for width in beam or [1, 5]:
             group = f"30 s, beam {width}, decoder alone"
             found += _decoders(alone, work, width, group, chosen)
