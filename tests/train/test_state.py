@@ -23,10 +23,10 @@ from medstt.engine.protocol import Clip, DecodeOptions
 from medstt.errors import OptionError
 from medstt.train import state
 from medstt.train.augment import AugmentOptions
-from medstt.train.export import WEIGHTS, export_model
+from medstt.train.export import WEIGHTS, export_model, load_head, scale_head
 from medstt.train.finish import finish, make_card
 from medstt.train.loop import CHECKPOINT, LOG
-from medstt.train.model import encode
+from medstt.train.model import CtcHead, encode
 from medstt.train.recipe import DataSource, Loss, Recipe, Shape
 from medstt.train.run import EXPORT, Places, run
 from medstt.train.state import ClipMaker, StateCache, View, count_clips, digest_encoder, open_states
@@ -209,6 +209,15 @@ def test_the_exported_head_fits_the_encoder(
     assert kept is (method == "frozen-encoder")  # else it went with its encoder, even where it had no weight
     ctc = [row["ctc"] for row in read_log(tmp_path / "run" / LOG)][-1]
     assert (ctc > 0) is (method != "frozen-encoder")
+
+
+def test_a_head_goes_as_far_as_merged_adapters_go(base: Path) -> None:
+    first, trained = CtcHead(32), CtcHead(32)
+    assert load_head(first, base)
+    trained.load_state_dict({name: weight + 1 for name, weight in first.state_dict().items()})
+    scale_head(trained, base, 0.5)
+    for name, weight in trained.state_dict().items():
+        assert torch.allclose(weight, first.state_dict()[name] + 0.5)
 
 
 @pytest.mark.parametrize("method", ["full", "frozen-encoder"])
