@@ -117,7 +117,7 @@ def read_dictations(path: Path) -> tuple[Dictation, ...]:
             raise DataError(
                 f"{path.name}:{number}: not a dictation", "Write language (en or de), what is said, and the document"
             )
-        found.append(Dictation(cast(Language, cells[0]), cells[1], cells[2].replace("\\n", "\n")))
+        found.append(Dictation(cells[0], cells[1], cells[2].replace("\\n", "\n")))
     return tuple(found)
 
 
