@@ -132,7 +132,7 @@ def measure_throughput(speech: Samples, direct: Direct, load: Load) -> list[Figu
         served = spent[name]
         figures += [
             Figure("throughput", f"lost through {name}", 100 * (1 - own.wall_s / served.wall_s), "%", 5),
-            Figure("throughput", f"CPU added through {name}", served.cpu_ms - own.cpu_ms, "ms"),
+            Figure("throughput", f"CPU added to a clip through {name}", served.cpu_ms - own.cpu_ms, "ms"),
             Figure("throughput", f"CPU added through {name}", 100 * (served.cpu_ms / own.cpu_ms - 1), "%"),
         ]
     return figures
