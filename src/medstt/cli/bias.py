@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -116,7 +116,7 @@ def measure(
         "model": engine.ref.name, "digest": engine.ref.digest, "items": digest_items(items), "count": len(items),
         "beam": beam, "options": options.encode(), "environment": describe_environment(),
     }  # fmt: skip
-    rows = [{"terms": one.terms, "cpu_s": round(one.cpu_s, 4)} for one in costs]
+    rows = [{key: round(value, 4) for key, value in asdict(one).items()} for one in costs]
     _write(out, {**about, "lists": outcome_rows(outcomes), "stock": {"shape": stock, "costs": rows}})
     write_atomically(out / "report.md", report_text(
         f"Listening for names: {engine.ref.name}", _about(about, options), outcomes,

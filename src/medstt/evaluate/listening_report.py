@@ -18,10 +18,16 @@ MOST_WER_LOSS = 0.003  # of speech without a drug, that a list of 10,000 terms m
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """CPU seconds of decoding the same clips with a list of that many terms."""
+    """CPU seconds of decoding the same clips with a list of that many terms, and of compiling it; its memory (MiB).
+
+    ``switch_ms`` is the CPU time in which a request gets a list that was compiled before.
+    """
 
     terms: int
     cpu_s: float
+    compile_s: float = 0.0
+    size_mb: float = 0.0
+    switch_ms: float = 0.0
 
 
 def table_text(outcomes: Sequence[Outcome], language: str = "") -> str:
@@ -77,8 +83,15 @@ def report_text(
         lines += ["## Against what was aimed at", "", *verdict, ""]
     if costs:
         base = costs[0].cpu_s
-        rows = [(f"{one.terms} terms", f"{one.cpu_s:.3f}", f"{100 * (one.cpu_s / base - 1):+.1f} %") for one in costs]
-        lines += ["## Speed of a stock model", "", stock, "", _table(("list", "CPU s", "against none"), rows), ""]
+        rows = [
+            (
+                f"{one.terms} terms", f"{one.cpu_s:.3f}", f"{100 * (one.cpu_s / base - 1):+.1f} %",
+                f"{one.compile_s:.2f}", f"{one.size_mb:.1f}", f"{one.switch_ms:.3f}",
+            )
+            for one in costs
+        ]  # fmt: skip
+        heads = ("list", "CPU s", "against none", "compiled in CPU s", "MiB", "switched to in ms")
+        lines += ["## Speed of a stock model", "", stock, "", _table(heads, rows), ""]
     return "\n".join(lines)
 
 
