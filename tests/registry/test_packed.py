@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def test_half_a_step_is_lost_at_most_and_nothing_of_vectors(original: Path, unpa
         rows, difference = (np.abs(value.reshape(len(value), -1).astype(np.float32)) for value in (before, after[name]))
         difference = np.abs(before.astype(np.float32) - after[name].astype(np.float32)).reshape(len(before), -1)
         assert (difference.max(1) <= rows.max(1) * (0.5 / 126 + 2**-11)).all(), name
+
+
+def test_fewer_bits_lose_half_a_wider_step_and_take_fewer_bytes_compressed(
+    original: Path, shipped: Path, tmp_path: Path
+) -> None:
+    coarse = pack(original, tmp_path / "coarse", bits=6)
+    after = load_file(unpack(coarse, tmp_path / "unpacked") / WEIGHTS)
+    for name, before in load_file(original / WEIGHTS).items():
+        rows = before.astype(np.float32).reshape(len(before), -1)
+        difference = np.abs(rows - after[name].astype(np.float32).reshape(rows.shape))
+        assert (difference.max(1) <= np.abs(rows).max(1) * (0.5 / 31 + 2**-11)).all(), name
+    sizes = [len(zlib.compress((folder / PACKED).read_bytes())) for folder in (coarse, shipped / "tiny")]
+    assert sizes[0] < 0.85 * sizes[1]
 
 
 def test_the_engine_makes_the_same_int8_weights_of_both(original: Path, unpacked: Path, tmp_path: Path) -> None:

@@ -124,6 +124,7 @@ def export(
     packed: Annotated[
         bool, typer.Option("--packed", help="Weights as int8 rows, half the size, to keep a model in a repository.")
     ] = False,
+    bits: Annotated[int, typer.Option("--bits", min=4, max=8, help="With --packed: bits of a weight.")] = 8,
 ) -> None:
     """Write a verified version to a folder in Hugging Face's layout, for another machine or another tool."""
     from medstt.registry import is_packed, pack, unpack, verify_files
@@ -131,8 +132,10 @@ def export(
 
     folder, _ = _locate(label, _home())
     verify_files(folder)
-    write = copy_model if packed == is_packed(folder) else pack if packed else unpack
-    print(write(folder, out))
+    if packed and not is_packed(folder):
+        print(pack(folder, out, bits=bits))
+    else:
+        print((unpack if is_packed(folder) and not packed else copy_model)(folder, out))
 
 
 @app.command()

@@ -27,7 +27,8 @@ def prove(
     ] = None,
     set_: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the plan.")] = [],  # noqa: B006
     only: Annotated[
-        list[str] | None, typer.Option("--only", help="Only this row besides the base, which may stand alone; may be repeated.")
+        list[str] | None,
+        typer.Option("--only", help="Only this row, and the base; may be repeated."),
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=0, help="Processes and requests at a time; 0: one per core.")] = 0,
 ) -> None:

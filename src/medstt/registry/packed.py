@@ -23,17 +23,18 @@ FORMAT = "medstt-rows-1"
 _SCALE, _FINE_SCALE = ".scale", ".fine_scale"
 # The products that the engine runs with seven-bit weights: the encoder, and what the decoder attends to.
 _SEVEN_BITS = re.compile(r"(model\.)?(encoder\.layers\..+|decoder\.layers\.\d+\.encoder_attn\.[kv]_proj)\.weight")
-_LIMIT, _FINE_LIMIT = 127, 63
+_FINE_LIMIT = 63
 
 Array = npt.NDArray[np.float32]
 Tensors = dict[str, npt.NDArray[Any]]
 
 
-def pack(source: Path, target: Path, card: Card | None = None) -> Path:
+def pack(source: Path, target: Path, card: Card | None = None, bits: int = 8) -> Path:
     """Write a packed copy of an ordinary model folder to a new folder, with card and digests, and return it.
 
-    ``card`` replaces the one of the source. Raises ModelError for a folder that is no Whisper model or is packed
-    already, CorruptModel for damaged files, ConflictError where ``target`` holds something.
+    ``card`` replaces the one of the source. Fewer ``bits`` (4-8) take fewer bytes wherever the file is compressed, as
+    in git and in wheels; the model then differs, so measure it again. Raises ModelError for a folder that is no Whisper
+    model or is packed already, CorruptModel for damaged files, ConflictError where ``target`` holds something.
     """
     from medstt.engine.checkpoint import open_checkpoint
 
@@ -43,7 +44,7 @@ def pack(source: Path, target: Path, card: Card | None = None) -> Path:
     checkpoint = open_checkpoint(source, digest="not needed")
     tensors: Tensors = {}
     for name in sorted(checkpoint.weight_files):
-        tensors |= pack_tensor(name, checkpoint.tensor(name))
+        tensors |= pack_tensor(name, checkpoint.tensor(name), bits)
     return write_folder(target, source, (PACKED, tensors, FORMAT), card)
 
 
@@ -52,17 +53,17 @@ def unpack(source: Path, target: Path) -> Path:
     return write_folder(target, source, (WEIGHTS, _read_packed(source / PACKED), "pt"), read_card(source))
 
 
-def pack_tensor(name: str, weight: Array) -> Tensors:
+def pack_tensor(name: str, weight: Array, bits: int = 8) -> Tensors:
     """Return what is stored for one tensor: vectors in float16, anything else in rows of int8 and their scales.
 
-    Eight-bit rows are steps of peak / 127. A seven-bit row of the engine is stored twice as fine, as half steps of
-    peak / 63 that the engine rounds to the very steps it would have made of the original.
+    Rows are steps of peak / (2 ** (bits - 1) - 1). With eight bits, a seven-bit row of the engine is stored twice as
+    fine, as half steps of peak / 63 that the engine rounds to the very steps it would have made of the original.
     """
     if weight.ndim < 2:
         return {name: weight.astype(np.float16)}
     rows = weight.reshape(len(weight), -1)
-    fine = _SEVEN_BITS.fullmatch(name) is not None
-    limit = _FINE_LIMIT if fine else _LIMIT
+    fine = bits == 8 and _SEVEN_BITS.fullmatch(name) is not None
+    limit = _FINE_LIMIT if fine else 2 ** (bits - 1) - 1
     scale = (np.maximum(np.abs(rows).max(axis=1), 1e-8) / limit).astype(np.float32)
     steps = rows / scale[:, None]
     whole = np.clip(np.rint(steps), -limit, limit)
