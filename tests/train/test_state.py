@@ -143,9 +143,7 @@ def test_a_run_keeps_no_more_than_it_draws_and_has_room_for(data: Path, tmp_path
     assert count_clips([maker], [1.0], 10**9, 32, size_gb / 2) == [pytest.approx(everything / 2, abs=1)]
 
 
-def test_train_export_transcribe(
-    data: Path, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_export_transcribe(data: Path, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = recipe(name="child", base="tones", method="frozen-encoder", loss=Loss(distil=0.5, guide_start=0.2))
     train(plan, data, base, tmp_path)
     assert "encoder states of" in capsys.readouterr().err
@@ -199,9 +197,7 @@ def test_kept_states_make_steps_cheaper(data: Path, base: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("method", ["full", "lora", "frozen-encoder"])
 @pytest.mark.parametrize("weight", [0.1, 0.0])
-def test_the_exported_head_fits_the_encoder(
-    data: Path, base: Path, tmp_path: Path, method: str, weight: float
-) -> None:
+def test_the_exported_head_fits_the_encoder(data: Path, base: Path, tmp_path: Path, method: str, weight: float) -> None:
     loss = Loss(ctc_start=weight, ctc_end=weight)
     train(recipe(name="child", base="tones", method=method, loss=loss, steps=4, lora_rank=2), data, base, tmp_path)
     before, after = (load_file(folder / HEAD) for folder in (base, tmp_path / "run" / EXPORT))

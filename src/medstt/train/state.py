@@ -198,9 +198,7 @@ def count_clips(
     mean = sum(count * maker.mean_frames for count, maker in zip(drawn, makers, strict=True)) / sum(drawn)
     epochs = frames / mean / sum(drawn)
     counts = [min(len(maker.order), math.ceil(epochs * count)) for maker, count in zip(makers, drawn, strict=True)]
-    size_gb = sum(
-        count * maker.mean_frames / 2 * width * 2 / 1e9 for count, maker in zip(counts, makers, strict=True)
-    )
+    size_gb = sum(count * maker.mean_frames / 2 * width * 2 / 1e9 for count, maker in zip(counts, makers, strict=True))
     room = min(1.0, most_gb / size_gb)
     return [max(1, int(count * room)) for count in counts]
 
