@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from medstt.errors import MedsttError, OptionError
 from medstt.values import LANGUAGES, Language
@@ -33,10 +34,10 @@ def default_home() -> Path:
     return Path(base) / "medstt"
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Every setting with its default and meaning; ``MEDSTT_<NAME>`` in the environment overrides."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="MEDSTT_", extra="forbid")
 
     home: Path = Field(default_factory=default_home, description="Folder that holds everything written.")
     model: str = Field("medstt-mini", description="Model used when none is named.")
@@ -88,12 +89,6 @@ class Settings(BaseModel):
 
     purge_minutes: float = Field(60, gt=0, description="How often retention is applied and leftovers are removed.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_environment(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Fill in what was not given from the environment."""
-        return {name: value for name, value in _environment().items() if name in cls.model_fields} | given
 
     @property
     def database(self) -> str:
