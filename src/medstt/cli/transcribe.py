@@ -8,8 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -169,9 +171,11 @@ def _run(
     stopped = False
     printer = _Printer(options.formats[0], len(recordings)) if folder is None else None
     events = run_batch(recordings, opener, options, folder, workers)
-    with BatchDisplay(recordings) as display, contextlib.closing(events):
+    with BatchDisplay(recordings) as display, contextlib.closing(events), _interrupts() as interrupted:
         try:
             for event in events:
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 if isinstance(event, Progress):
                     display.advance(event)
                     continue
@@ -188,6 +192,27 @@ def _run(
     if folder is not None or len(recordings) > 1:
         display.summarise()
     return problems, stopped
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Yield what Ctrl-C sets besides raising KeyboardInterrupt, which Python drops inside a destructor or callback."""
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    # Not where somebody ignores it, as nohup does, or handles it, or where Python lets nobody.
+    ours = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+
+    def interrupt(*_: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt
+
+    if ours:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield interrupted
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, before)
 
 
 class _Printer:
