@@ -273,7 +273,7 @@ def archive(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_kill_in_the_middle_of_200_files_and_run_again(
     medstt: Medstt, home: Path, tiny_model: Path, tmp_path: Path, archive: Path, jobs: str
 ) -> None:

@@ -157,6 +157,7 @@ def test_train_export_transcribe(data: Path, base: Path, tmp_path: Path, capsys:
     assert len(heard) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_keep_and_share(data: Path, base: Path, tmp_path: Path) -> None:
     from medstt.cli.follow import no_report
 
@@ -166,6 +167,7 @@ def test_two_processes_keep_and_share(data: Path, base: Path, tmp_path: Path) ->
     assert all(torch.isfinite(weight).all() for weight in model.parameters())
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(data: Path, base: Path, tmp_path: Path) -> None:
     whole = train(PLAN, data, base, tmp_path / "whole")
     broken = tmp_path / "broken"
