@@ -120,7 +120,7 @@ def measure(
     _write(out, {**about, "lists": outcome_rows(outcomes), "stock": {"shape": stock, "costs": rows}})
     write_atomically(out / "report.md", report_text(
         f"Listening for names: {engine.ref.name}", _about(about, options), outcomes,
-        f"Random weights of the shape `{stock}`, 6 s at their own length, greedy then five beams, one thread: speed alone.", costs,
+        f"Random weights of the shape `{stock}`, 6 s, greedy then five beams, one thread: speed alone.", costs,
     ))  # fmt: skip
     print(table_text(outcomes))
 
