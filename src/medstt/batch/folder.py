@@ -67,8 +67,13 @@ class OutputFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._sweep()
-        self._lock.release()
+        try:
+            self._entries.clear()
+            self._read()  # Ctrl-C may have come anywhere in a commit: what the ledger says counts, as after a kill
+            self._finish_renames()
+            self._sweep()
+        finally:
+            self._lock.release()
 
     @property
     def names(self) -> dict[str, str]:
@@ -95,7 +100,7 @@ class OutputFolder:
                     write_durably(self._partial(key, item), content)
                 sync_folder(self._aside)
                 self._append(entry)
-            except BaseException:
+            except Exception:  # not Ctrl-C, after which the ledger decides
                 for item in contents:
                     self._partial(key, item).unlink(missing_ok=True)
                 raise
