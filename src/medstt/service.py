@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         2, ge=0, le=64, description="Threads that work on dictations, best one more than replicas; 0: none."
     )
-    replicas: int = Field(1, ge=1, le=64, description="Single-threaded engines per loaded model in each process.")
+    replicas: int = Field(
+        1, ge=1, le=64, description="Single-threaded engines per model; two or more run in processes of their own."
+    )
     model_memory_mb: int = Field(8192, ge=16, description="Size of the models kept in memory together.")
     model_idle_s: float = Field(900, gt=0, description="Unload a model that nobody used for so long.")
     preload: bool = Field(True, description="Load the model at start instead of at the first request.")
@@ -251,7 +253,7 @@ def open_service(settings: Settings) -> Service:
     sandbox = Sandbox(settings.decoders, limits)
     models = _open_models(settings, log, metrics)
     formatters = TeamFormatters(store.vocabularies, settings.home / "cache" / "vocabulary")
-    write, listen = TeamWriter(formatters), TeamNames(formatters, open_names(settings))
+    write, listen = TeamWriter(formatters), TeamNames(formatters)
     processor = Processor(store.objects, sandbox, models, settings.model, write, listen)
     workers = Workers(store.queue, processor, metrics, log, count=settings.workers, poll_s=settings.poll_s)
     return Service(
@@ -270,22 +272,23 @@ def open_service(settings: Settings) -> Service:
 
 
 def _open_models(settings: Settings, log: Log, metrics: Metrics) -> Models:
-    from medstt.engine import EnginePool, load_engine
-    from medstt.engine.fake import FakeEngine
+    from functools import partial
+
     from medstt.registry import ResolvedModel, resolve_model
+    from medstt.work.apart import Recognisers
     from medstt.work.models import Models
+    from medstt.work.recognise import Recogniser, open_recogniser
+
+    cache = settings.home / "cache"
 
     def resolve(name: str) -> ResolvedModel:
         if settings.engine == "fake":
             return ResolvedModel(settings.home / "fake", name, None, None)
         return resolve_model(name, settings.home)
 
-    def load(model: ResolvedModel) -> Engine:
-        if settings.engine == "fake":
-            return FakeEngine(name=model.name)
-        cache = settings.home / "cache" / "engines"
-        engine = load_engine(model.path, model.name, cache=cache, digest=model.digest, backend=settings.engine)
-        return EnginePool([engine, *(engine.replicate() for _ in range(settings.replicas - 1))])
+    def load(model: ResolvedModel) -> Recogniser:
+        opened = partial(open_recogniser, settings.engine, model.path, model.name, model.digest, cache)
+        return opened() if settings.replicas == 1 else Recognisers(opened, settings.replicas)
 
     def report(event: str, model: str, error: MedsttError | None) -> None:
         metrics.models.labels(event.partition(".")[2]).inc()
@@ -297,6 +300,7 @@ def _open_models(settings: Settings, log: Log, metrics: Metrics) -> Models:
         load,
         settings.home / "models",
         budget_bytes=settings.model_memory_mb << 20,
+        copies=settings.replicas,
         idle_s=settings.model_idle_s,
         report=report,
     )

@@ -13,7 +13,7 @@ import json, sys
 from pathlib import Path
 from medstt.audio import read_audio
 from medstt.service import open_service, read_settings
-from medstt.work.process import Style, transcribe
+from medstt.work.process import Style
 
 service = open_service(read_settings(home=Path(sys.argv[1]), workers=0, model_idle_s=0.001, log_level="error"))
 sound = read_audio(Path(sys.argv[2]))
@@ -23,11 +23,11 @@ def resident_mb():
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
 
 def cycle():
-    with service.models.lease(service.model) as engine:
-        names = service.listen(engine, Style("", "", "", "en"))
-        assert transcribe(engine, names, sound, "en", lambda *_: None).hypotheses
+    with service.models.lease(service.model) as model:
+        wanted = service.listen(model.capabilities, Style("", "", "", "en"))
+        assert model.transcribe(sound, wanted, lambda *_: None).hypotheses
         loaded = resident_mb()
-    del engine, names
+    del model, wanted
     while service.models.loaded():
         service.models.tidy()
     assert "cache/engines" not in Path("/proc/self/maps").read_text()

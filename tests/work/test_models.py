@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from medstt.engine.bias import NameLists
 from medstt.engine.fake import FakeEngine
 from medstt.errors import CorruptModel, MedsttError, ResourceError, UnknownModel
 from medstt.registry import Card, ModelStore, ResolvedModel, resolve_model
 from medstt.work.models import Models
+from medstt.work.recognise import LocalRecogniser
 
 
 class Registry:
@@ -34,9 +36,9 @@ class Registry:
         def resolve(name: str) -> ResolvedModel:
             return resolve_model(name, self.home)
 
-        def load(model: ResolvedModel) -> FakeEngine:
+        def load(model: ResolvedModel) -> LocalRecogniser:
             self.loads.append(model.name)
-            return FakeEngine(name=model.name)
+            return LocalRecogniser(FakeEngine(name=model.name), NameLists())
 
         def report(event: str, name: str, error: MedsttError | None) -> None:
             self.events.append((event, name))

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from medstt import errors
 from medstt.errors import InputError, MedsttError
+from medstt.work.apart import ModelDied
 
 OPENAI_PATHS = ("/v1/audio/", "/v1/models")
 
@@ -60,6 +61,7 @@ STATUS: tuple[tuple[type[MedsttError], int], ...] = (
     (errors.StoreUnavailable, 503),
     (errors.ResourceError, 507),
     (errors.NotPromotable, 409),
+    (ModelDied, 503),
 )
 TITLES = {
     400: "Bad request",

@@ -29,7 +29,7 @@ from medstt.store.key import Caller
 from medstt.store.objects import ObjectWriter
 from medstt.values import Hypothesis, Transcript
 from medstt.vocab.listed import parse_keywords
-from medstt.work.process import Style, transcribe
+from medstt.work.process import Style
 from medstt.work.sandbox import SealedFile
 from medstt.work.service import Service
 
@@ -202,10 +202,10 @@ def _text(service: Service, asked: _Asked, heard: Transcript) -> tuple[str, Any]
 
 def _hear(service: Service, asked: _Asked, file: SealedFile, heard: Callable[[Hypothesis, int], None]) -> Transcript:
     audio = service.sandbox.decode(file)
-    with service.models.lease(asked.model) as engine:
+    with service.models.lease(asked.model) as model:
         spoken = None if asked.language == "auto" else asked.language
-        names = service.listen(engine, replace(asked.style, language=spoken), asked.words)
-        transcript = transcribe(engine, names, audio, asked.language, heard)
+        wanted = service.listen(model.capabilities, replace(asked.style, language=spoken), asked.words)
+        transcript = model.transcribe(audio, wanted, heard)
     service.metrics.audio_seconds.labels("transcriptions").inc(transcript.duration_ms / 1000)
     return transcript
 

@@ -1,35 +1,32 @@
 """What the service listens for: the word lists of a person's site and department, and a request's own words.
 
-Knows nothing of how lists are edited or of HTTP.
+Knows nothing of how lists are edited, of models or of HTTP.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medstt.engine.bias import NameLists, Names
-from medstt.engine.protocol import Engine
+from medstt.engine.protocol import Capabilities
 from medstt.values import LANGUAGES, Language
 from medstt.work.process import Style
+from medstt.work.recognise import Wanted
 from medstt.work.team import TeamFormatters
-
-NO_EFFECT = "prompt has no effect: this engine cannot listen for names"
 
 
 class TeamNames:
-    """Opens the names for one recording; lists that were used before are found in microseconds."""
+    """Finds the names that one recording is listened for."""
 
-    def __init__(self, formatters: TeamFormatters, lists: NameLists) -> None:
+    def __init__(self, formatters: TeamFormatters) -> None:
         self._formatters = formatters
-        self._lists = lists
 
-    def __call__(self, engine: Engine, style: Style, words: Sequence[str] = ()) -> Names:
-        """Return what listens for a person's names in the style's language, or in all; ``words`` are kept nowhere.
+    def __call__(self, capabilities: Capabilities, style: Style, words: Sequence[str] = ()) -> Wanted:
+        """Return a person's names in the style's language, or in all, and the words; none for a model without bias.
 
-        Raises VocabError for a list that cannot be read, CorruptModel for a model's card.
+        Raises VocabError for a list that cannot be read.
         """
-        if not engine.capabilities.bias:
-            return Names(None, None, 0, (NO_EFFECT,) if words else ())
+        if not capabilities.bias:
+            return Wanted(style.language, None, tuple(words))
         spoken: Language | None = next((code for code in LANGUAGES if code == style.language), None)
         lexicon = self._formatters.lexicon(style.tenant, style.department, style.person, spoken)
-        return self._lists.add_words(engine, self._lists.open(engine, lexicon), words)
+        return Wanted(style.language, lexicon, tuple(words))

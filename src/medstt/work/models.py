@@ -15,18 +15,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medstt.engine.protocol import Engine
 from medstt.errors import MedsttError, ResourceError
 from medstt.registry import ResolvedModel
+from medstt.work.recognise import Recogniser
 
 Resolve = Callable[[str], ResolvedModel]
-Load = Callable[[ResolvedModel], Engine]
+Load = Callable[[ResolvedModel], Recogniser]
 Report = Callable[[str, str, MedsttError | None], None]  # event, model name, error
 
 
 @dataclass(slots=True)
 class _Loaded:
-    engine: Engine | None
+    recogniser: Recogniser | None
     path: Path
     size_bytes: int
     users: int = 0
@@ -43,7 +43,10 @@ class _Resolution:
 
 
 class Models:
-    """Engines by name, shared by threads. A request keeps the version it began with."""
+    """Models by name, shared by threads. A request keeps the version it began with.
+
+    ``copies`` says how often a loaded model is in memory.
+    """
 
     def __init__(
         self,
@@ -52,27 +55,28 @@ class Models:
         folder: Path,
         *,
         budget_bytes: int,
+        copies: int = 1,
         idle_s: float,
         report: Report,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resolve, self._load, self._folder = resolve, load, folder
-        self._budget_bytes, self._idle_s = budget_bytes, idle_s
+        self._budget_bytes, self._copies, self._idle_s = budget_bytes, copies, idle_s
         self._report, self._clock = report, clock
         self._lock = threading.Lock()
         self._loaded: dict[Path, _Loaded] = {}
         self._names: dict[str, _Resolution] = {}
 
     @contextmanager
-    def lease(self, name: str) -> Iterator[Engine]:
-        """Lend the engine that ``name`` means now; raises ModelError, ResourceError when it exceeds the budget.
+    def lease(self, name: str) -> Iterator[Recogniser]:
+        """Lend the model that ``name`` means now; raises ModelError, ResourceError when it exceeds the budget.
 
         A promoted version whose files do not match their digests is refused: the version before stays in service.
         """
         entry = self._acquire(name)
         try:
-            assert entry.engine is not None
-            yield entry.engine
+            assert entry.recogniser is not None
+            yield entry.recogniser
         finally:
             with self._lock:
                 entry.users -= 1
@@ -85,7 +89,7 @@ class Models:
             entry = self._loaded.get(model.path)
             first = entry is None
             if entry is None:
-                size = _folder_bytes(model.path)
+                size = _folder_bytes(model.path) * self._copies
                 dropped = self._make_room(size, model.name)
                 entry = self._loaded[model.path] = _Loaded(None, model.path, size)
             else:
@@ -103,7 +107,7 @@ class Models:
 
     def _fill(self, entry: _Loaded, model: ResolvedModel) -> None:
         try:
-            entry.engine = self._load(model)
+            entry.recogniser = self._load(model)
             self._report("model.loaded", model.name, None)
         except MedsttError as error:
             entry.error = error
@@ -143,10 +147,10 @@ class Models:
         return {name: str(found.error) for name, found in self._names.items() if found.error is not None}
 
     def loaded(self) -> dict[str, int]:
-        """Return the names of the engines in memory with their size on disk in bytes."""
+        """Return the names of the models in memory with their size on disk, times their copies, in bytes."""
         with self._lock:
             entries = list(self._loaded.values())
-        return {entry.engine.ref.name: entry.size_bytes for entry in entries if entry.engine is not None}
+        return {one.recogniser.ref.name: one.size_bytes for one in entries if one.recogniser is not None}
 
     def tidy(self) -> None:
         """Unload what is idle for too long, or no name means any more."""
@@ -163,7 +167,7 @@ class Models:
         _release_memory(dropped)
 
     def close(self) -> None:
-        """Unload every engine that nobody uses."""
+        """Unload every model that nobody uses."""
         with self._lock:
             dropped = [self._drop(path) for path, entry in list(self._loaded.items()) if entry.users == 0]
         _release_memory(dropped)
@@ -188,8 +192,8 @@ class Models:
 
     def _drop(self, path: Path) -> _Loaded:
         entry = self._loaded.pop(path)
-        if entry.engine is not None:
-            self._report("model.unloaded", entry.engine.ref.name, None)
+        if entry.recogniser is not None:
+            self._report("model.unloaded", entry.recogniser.ref.name, None)
         return entry
 
     def _signature(self) -> tuple[object, ...]:
@@ -208,14 +212,13 @@ def _folder_bytes(folder: Path) -> int:
 
 
 def _release_memory(dropped: list[_Loaded]) -> None:
-    """Give the memory of unloaded engines back to the system, not only to the allocator."""
+    """Give the memory of unloaded models back to the system, not only to the allocator."""
     if not dropped:
         return
     for entry in dropped:
-        close = getattr(entry.engine, "close", None)
-        if close is not None:
-            close()
-        entry.engine = None
+        if entry.recogniser is not None:
+            entry.recogniser.close()
+        entry.recogniser = None
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)

@@ -6,19 +6,18 @@ Knows nothing of leases, threads or HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from medstt.engine.bias import Names
-from medstt.engine.protocol import DecodeOptions, Engine
+from medstt.engine.protocol import Capabilities
 from medstt.errors import DataError
 from medstt.store.objects import ObjectStore
 from medstt.store.queue import Job, Result
-from medstt.transcriber import TranscribeOptions, Transcriber
-from medstt.values import Audio, Document, Hypothesis, Transcript
+from medstt.values import Document, Transcript
 from medstt.work.content import encode_document, encode_transcript
 from medstt.work.facts import Known, measure
 from medstt.work.models import Models
+from medstt.work.recognise import Wanted
 from medstt.work.sandbox import Sandbox, SealedFile
 
 
@@ -50,19 +49,7 @@ class Writer(Protocol):
         ...
 
 
-Listener = Callable[[Engine, Style], Names]  # what listens for a team's names in a model
-Heard = Callable[[Hypothesis, int], None]  # a hypothesis and how far decoding has come, in milliseconds
-
-
-def transcribe(engine: Engine, names: Names, audio: Audio, language: str, heard: Heard) -> Transcript:
-    """Transcribe with the service's options, telling ``heard`` phrase by phrase; ``language`` may be "auto"."""
-    asked = None if language == "auto" else language
-    options = replace(TranscribeOptions(), decode=DecodeOptions(language=asked))
-    transcriber = Transcriber(engine, options, names.bias, names.check, names.warnings)
-    with transcriber.open(audio) as transcription:
-        for hypothesis in transcription:
-            heard(hypothesis, transcription.position_ms)
-        return transcription.transcript()
+Listener = Callable[[Capabilities, Style], Wanted]  # what somebody is listened for by a model
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +76,9 @@ class Processor:
         progress(0)
         asked = None if job.language == "auto" else job.language
         style = Style(job.tenant, job.department, job.author, asked, job.template)
-        with self.models.lease(self.model) as engine:
-            names = self.listen(engine, style)
-            transcript = transcribe(engine, names, audio, job.language, lambda _, done_ms: progress(done_ms))
+        with self.models.lease(self.model) as model:
+            wanted = self.listen(model.capabilities, style)
+            transcript = model.transcribe(audio, wanted, lambda _, done_ms: progress(done_ms))
         written = self.write(transcript, style)
         facts = measure(audio, transcript, written.document, written.known, written.digests)
         return Result(encode_transcript(transcript), encode_document(written.document), transcript.duration_ms, facts)

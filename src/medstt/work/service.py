@@ -5,7 +5,8 @@ Knows nothing of HTTP or of where settings come from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ from medstt.work.listen import TeamNames
 from medstt.work.log import Log
 from medstt.work.metric import Metrics
 from medstt.work.models import Models
-from medstt.work.process import Style, transcribe
+from medstt.work.process import Style
 from medstt.work.sandbox import Sandbox
 from medstt.work.team import TeamWriter
 from medstt.work.worker import Every, Workers
@@ -103,9 +104,12 @@ class Service:
     def preload(self) -> None:
         """Load the model, the formatters and the decoding processes, so that the first request does not wait."""
         hum = np.sin(np.arange(RATE_HZ, dtype=np.float32) * 0.1)
-        with self.models.lease(self.model) as engine:
-            names = self.listen(engine, Style("", "", ""))
-            transcribe(engine, names, Audio(hum, "", "preload"), engine.capabilities.languages[0], lambda *_: None)
+        with self.models.lease(self.model) as model, ThreadPoolExecutor(model.size) as threads:
+            wanted = replace(
+                self.listen(model.capabilities, Style("", "", "")), language=model.capabilities.languages[0]
+            )
+            hums = [Audio(hum, "", "preload")] * model.size  # the one that waits longest is next: each gets one
+            list(threads.map(lambda one: model.transcribe(one, wanted, lambda *_: None), hums))
         self.write.warm()
         self.sandbox.warm()
 
