@@ -10,7 +10,7 @@ check:
 	sh scripts/check
 # Needs https://pypi.org; fails when it could not check every pinned package.
 audit:
-	python3 scripts/audit
+	sh scripts/audit
 # Hours: crash tests, fuzzing and the full tables; commit the dated results it writes.
 prove:
 	sh scripts/test -m prove
