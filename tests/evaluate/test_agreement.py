@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 from typer.testing import CliRunner
 
+from medstt.audio import read_audio
 from medstt.cli import peers
 from medstt.engine.bias import BiasOptions
 from medstt.engine.bias.compile import tuned_options
@@ -15,12 +17,15 @@ from medstt.engine.load import load_engine
 from medstt.errors import ModelError, OptionError
 from medstt.evaluate.agreement import Peer, listen, spreads
 from medstt.evaluate.item import items_of
-from medstt.evaluate.system import Reply, Request
+from medstt.evaluate.peer import _pieces
+from medstt.evaluate.system import Reply, Request, SystemOptions
+from medstt.feature import FULL_CONTEXT, HOP, log_mel
 from medstt.manifest import write_manifest
 from medstt.registry import built_in_models
 from medstt.registry.packed import unpack
 from medstt.registry.resolve import resolve_model
-from medstt.values import Utterance
+from medstt.speech import segment_stream
+from medstt.values import Audio, Utterance
 
 SPEECH = Path(__file__).parents[1] / "data" / "speech" / "chest_pain.flac"
 
@@ -84,6 +89,18 @@ def test_our_server_hears_what_the_harness_hears_in_its_own_process(manifest: Pa
     assert "30 s, as served: 0.00 points apart" in out
     with pytest.raises(OptionError, match="'dragon' is no program"):
         call(model, "--manifest", manifest, "--programs", "dragon")
+
+
+@pytest.mark.slow
+def test_a_phrase_that_is_filled_up_with_silence_is_the_same_to_other_programs() -> None:
+    extractors = pytest.importorskip("faster_whisper.feature_extractor")
+    phrase = next(iter(segment_stream([read_audio(SPEECH).samples]))).samples
+    ours = log_mel(phrase, context=FULL_CONTEXT)
+    (same,) = _pieces(Audio(phrase, "", "phrase"), SystemOptions(phrases=True))
+    theirs = extractors.FeatureExtractor()(same)[:, : ours.shape[1]]
+    assert np.abs(ours - theirs).max() < 1e-4
+    silent = -(-len(phrase) // HOP) + 2
+    assert np.ptp(ours[:, silent:]) == np.ptp(theirs[:, silent:]) == 0
 
 
 @pytest.mark.slow

@@ -34,10 +34,11 @@ def peers(
 ) -> None:
     """Compare word error rates of the same model in medstt, faster-whisper, transformers and `medstt serve`.
 
-    All hear 30 s, padded with silence. Decoder alone, as other programs search: without letters and without names,
-    medstt, faster-whisper (CTranslate2, int8) and transformers (float32) at each beam width, and our own server at its
-    beam of 1. As served: medstt and its server with letters and names. Beside them, what faster-whisper hears when it
-    fills up short clips itself. Exit code 1 if the programs of a group are further apart than --points.
+    All hear the same phrases, those that medstt finds, each with silence up to 30 s. Decoder alone, as other programs
+    search, without letters and without names: medstt, faster-whisper (CTranslate2, int8) and transformers (float32) at
+    each beam width, and our own server at its beam of 1. As served: medstt and its server with letters and names.
+    Beside them, what faster-whisper hears of whole clips that it fills up itself. Exit code 1 if the programs of a
+    group are further apart than --points.
     """
     from medstt.cli.evaluate import benchmark_task, manifest_task
     from medstt.errors import OptionError
@@ -108,7 +109,7 @@ def _decoders(alone: Path, work: Path, beam: int, group: str, programs: list[str
     from medstt.evaluate.agreement import Peer
     from medstt.evaluate.system import SystemOptions, open_system
 
-    options = SystemOptions(beam=beam, home=work / "home", vocabulary=(), audio_context="full")
+    options = SystemOptions(beam=beam, home=work / "home", vocabulary=(), audio_context="full", phrases=True)
     found = [Peer(group, "medstt", lambda: open_system(str(alone), options))]
 
     def faster_whisper() -> System:
@@ -120,7 +121,7 @@ def _decoders(alone: Path, work: Path, beam: int, group: str, programs: list[str
     if "faster-whisper" in programs:
         found.append(Peer(group, "faster-whisper", faster_whisper))
         own = SystemOptions(beam=beam, home=work / "home")
-        title = f"beam {beam}, features filled up with zeros as faster-whisper does"
+        title = f"beam {beam}, whole clips, filled up with zeros in the place of features"
         found.append(Peer(title, "faster-whisper", lambda: open_system(f"faster-whisper:{work / 'ct2'}", own)))
     if "transformers" in programs:
         found.append(Peer(group, "transformers", lambda: open_system(f"transformers:{alone}", options)))

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from medstt.disk import digest_file
 from medstt.errors import ModelUnavailable, UnknownModel
 from medstt.evaluate.clip import ClipReader
 from medstt.evaluate.system import Reply, Request, SystemOptions
-from medstt.feature import FULL_CONTEXT
+from medstt.feature import FULL_CONTEXT, pad_samples
+from medstt.speech import segment_stream
+from medstt.values import Audio, Samples
 
 
 def _model_folder(name: str) -> Path:
@@ -24,6 +24,13 @@ def _model_folder(name: str) -> Path:
 
 def _weights_digest(folder: Path, names: tuple[str, ...]) -> str | None:
     return next((digest_file(folder / name) for name in names if (folder / name).is_file()), None)
+
+
+def _pieces(audio: Audio, options: SystemOptions) -> tuple[Samples, ...]:
+    """Return what a program is to hear, one after the other: the clip as it is, or the phrases that we find in it."""
+    if not options.phrases:
+        return (audio.samples,)
+    return tuple(pad_samples(phrase.samples, FULL_CONTEXT) for phrase in segment_stream([audio.samples]))
 
 
 class _Multilingual:
@@ -47,8 +54,8 @@ class FasterWhisperSystem:
 
     Text without time tokens, as our own engine and transformers decode it, and without word times: asked for them, it
     listens once more to what follows the last word and adds what it hears there. A window shorter than 30 s it fills
-    up with zeros in the place of features, which no other program does and no model was trained on; with
-    ``audio_context`` "full" it is given silence up to 30 s, so that all programs hear the same.
+    up with zeros in the place of features, which no other program does and no model was trained on; phrases that come
+    with silence up to 30 s (see ``SystemOptions``) leave it nothing to fill up.
     """
 
     def __init__(self, model: Any, folder: Path, options: SystemOptions) -> None:
@@ -77,26 +84,22 @@ class FasterWhisperSystem:
         return {
             "kind": "faster-whisper", "name": self._folder.name, "label": f"faster-whisper {self._folder.name}",
             "digest": _weights_digest(self._folder, ("model.bin",)), "beam": self._options.beam, "compute_type": "int8",
-            "audio_context": "full", "padding": "silence" if self._pads else "its own",
+            "audio_context": "full", "phrases": self._options.phrases,
         }  # fmt: skip
 
     def transcribe(self, request: Request) -> Reply:
         """Transcribe one clip; raises an AudioError."""
         audio = self._clips.read(request)
         language = self._options.language or request.language
-        samples = audio.samples
-        if self._pads and len(samples) < FULL_CONTEXT:
-            samples = np.pad(samples, (0, FULL_CONTEXT - len(samples)))
-        segments, info = self._model.transcribe(
-            samples, language=None if language == "auto" else language, beam_size=self._options.beam,
-            condition_on_previous_text=False, temperature=0.0, without_timestamps=True,
-        )  # fmt: skip
-        text = " ".join(segment.text.strip() for segment in segments)
-        return Reply(text.strip(), (), None, info.language, audio.duration_ms)
-
-    @property
-    def _pads(self) -> bool:
-        return self._options.audio_context == "full"
+        heard = []
+        for samples in _pieces(audio, self._options):
+            segments, info = self._model.transcribe(
+                samples, language=None if language == "auto" else language, beam_size=self._options.beam,
+                condition_on_previous_text=False, temperature=0.0, without_timestamps=True,
+            )  # fmt: skip
+            heard += [segment.text.strip() for segment in segments]
+            language = info.language
+        return Reply(" ".join(heard).strip(), (), None, language, audio.duration_ms)
 
 
 class TransformersSystem:
@@ -123,7 +126,7 @@ class TransformersSystem:
         return {
             "kind": "transformers", "name": self._folder.name, "label": f"transformers {self._folder.name}",
             "digest": _weights_digest(self._folder, ("model.safetensors",)), "beam": self._options.beam,
-            "audio_context": "full",
+            "audio_context": "full", "phrases": self._options.phrases,
         }  # fmt: skip
 
     def transcribe(self, request: Request) -> Reply:
@@ -133,5 +136,8 @@ class TransformersSystem:
         settings: dict[str, Any] = {"num_beams": self._options.beam, "task": "transcribe"}
         if language != "auto":
             settings["language"] = language
-        output = self._pipe({"raw": audio.samples, "sampling_rate": audio.rate_hz}, generate_kwargs=settings)
-        return Reply(str(output["text"]).strip(), audio_ms=audio.duration_ms)
+        heard = [
+            str(self._pipe({"raw": samples, "sampling_rate": audio.rate_hz}, generate_kwargs=settings)["text"]).strip()
+            for samples in _pieces(audio, self._options)
+        ]
+        return Reply(" ".join(heard).strip(), audio_ms=audio.duration_ms)

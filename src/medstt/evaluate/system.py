@@ -62,7 +62,8 @@ class System(Protocol):
 class SystemOptions:
     """How to open and run a system under test.
 
-    ``vocabulary`` is what our own models listen for, as in serving the built-in one unless said otherwise.
+    ``vocabulary`` is what our own models listen for, as in serving the built-in one unless said otherwise. ``phrases``
+    lets other programs' engines hear what our models hear: the phrases that we find, each with silence up to 30 s.
     ``api_key`` and ``timeout_s`` are for remote systems, ``home`` holds models.
     """
 
@@ -74,6 +75,7 @@ class SystemOptions:
     timeout_s: float = 120.0
     home: Path | None = None
     vocabulary: Vocabulary = None
+    phrases: bool = False
 
 
 Opener = Callable[[str, SystemOptions], System]
