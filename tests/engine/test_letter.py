@@ -11,9 +11,10 @@ from safetensors.numpy import save_file
 
 from medstt.benchmark.model import RandomShape, write_random_model
 from medstt.engine import load_engine
-from medstt.engine.letter import CHARACTERS, HEAD, Letters, letters_of, read_letters, score_letters
+from medstt.engine.letter import CHARACTERS, HEAD, Letters, letters_of, read_letters
 from medstt.engine.pool import EnginePool
 from medstt.engine.protocol import Clip, DecodeOptions
+from medstt.engine.reading import ReadingScores
 from medstt.errors import CorruptModel
 from medstt.values import RATE_HZ, Segment
 
@@ -36,13 +37,24 @@ def test_a_score_is_that_of_the_best_of_all_alignments(text: str) -> None:
     letters[:, 3] = random_letters(5, 1)[:, 3]
     paths = [path for path in itertools.product((0, 2, 3), repeat=5) if collapse(path) == letters_of(text)]
     expected = max(sum(float(letters[t, number]) for t, number in enumerate(path)) for path in paths)
-    together = score_letters(letters, ["ab", text, "abab a"])
+    together = ReadingScores(letters).score("", ["ab", text, "abab a"], "")
     assert together[1] == pytest.approx(expected, abs=1e-4)
-    assert score_letters(letters, [text])[0] == pytest.approx(expected, abs=1e-4)
+    for first in range(len(text) + 1):  # wherever a reading begins and ends, also between two letters that are alike
+        for last in range(first, len(text) + 1):
+            before, reading, after = text[:first], text[first:last], text[last:]
+            assert ReadingScores(letters).score(before, [reading], after)[0] == pytest.approx(expected, abs=1e-4)
+
+
+def test_places_of_one_clip_share_what_was_laid_along_its_letters() -> None:
+    letters = random_letters(60)
+    scores = ReadingScores(letters)
+    for before, reading, after in (("ab c ", "de", " fg h"), ("ab ", "cc", " de fg h"), ("", "ab", " de fg h")):
+        expected = ReadingScores(letters).score("", [before + reading + after], "")
+        assert scores.score(before, [reading, "x"], after)[0] == pytest.approx(expected[0], abs=1e-3)
 
 
 def test_a_text_with_more_letters_than_positions_cannot_have_been_said() -> None:
-    assert score_letters(random_letters(4), ["metoprolol"]) == [-np.inf]
+    assert ReadingScores(random_letters(4)).score("", ["metoprolol"], "") == [-np.inf]
 
 
 def test_letters_are_read_without_repeats_blanks_and_double_spaces() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medstt.engine.letter import CHARACTERS, Letters, letters_of, score_letters
+from medstt.engine.letter import CHARACTERS, Letters, letters_of
 from medstt.engine.path import NO_LETTER, LetterPaths, Paths, stack
+from medstt.engine.reading import ReadingScores
 
 
 def heard(text: str, sure: float = 0.97, pause: int = 1) -> Letters:
@@ -33,7 +34,7 @@ def spelt(clip: LetterPaths, text: str, *, moving: bool = False) -> Paths:
 def test_a_whole_text_loses_what_its_best_alignment_loses(text: str) -> None:
     letters = random_letters(14)
     clip = LetterPaths(letters)
-    expected = score_letters(letters, [text])[0] - float(letters.max(axis=1).sum())
+    expected = ReadingScores(letters).score("", [text], "")[0] - float(letters.max(axis=1).sum())
     assert float(clip.end_loss(spelt(clip, text))[0]) == pytest.approx(expected, abs=1e-3)
 
 

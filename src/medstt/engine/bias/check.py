@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from medstt.engine.bias.option import BiasOptions
 from medstt.engine.bias.sound import SoundIndex, piece_heard
-from medstt.engine.letter import Letters, read_letters, score_letters
+from medstt.engine.letter import Letters, read_letters
 from medstt.engine.protocol import Clip, Engine
+from medstt.engine.reading import ReadingScores
 from medstt.values import Alternative, Choice, Hypothesis, Reading, Reason, Segment, Word
 from medstt.vocab import Lexicon
 from medstt.vocab.bias import BIASED_KINDS
@@ -26,6 +27,7 @@ _NEAR_NAMES = 3
 _READINGS = 8  # scored for one place, what was heard counted
 _BY_LETTERS = 12  # names of one place whose letters are compared with what was heard
 _DECODER = 6.0  # nats by which the decoder may outweigh the letters; names beyond are not scored by it
+_INEXACT = 1.0  # nats by which a score may differ from what the search made of the same text
 _PLACES = 4  # in one clip
 _MOST_DOUBTFUL = 0.5  # of a clip's words; where more are in doubt, it is not a name that went wrong
 _FEW = 4  # words of a clip, from which on a share says something
@@ -70,9 +72,19 @@ class NameCheck:
             return hypothesis
         letters = engine.letters(clip) if engine.capabilities.letters and self._options.letters > 0 else None
         places = self._places(hypothesis, letters)
+        scores = ReadingScores(letters) if letters is not None and places else None
         for place in reversed(places):  # from the end, so that earlier words keep their numbers
-            hypothesis = self._weigh(engine, clip, hypothesis, place, letters)
+            hypothesis = self._weigh(engine, clip, hypothesis, place, scores)
         return hypothesis
+
+    def _room(self, hypothesis: Hypothesis, place: _Place) -> float:
+        """Return the nats by which a name can be likelier for the decoder than what stands, at most ``_DECODER``.
+
+        Both begin alike, and what follows can be no better than certain.
+        """
+        whole = hypothesis.logprob * (self._count(hypothesis.text) + 1)
+        before = sum(math.log(max(word.confidence, 1e-9)) for word in hypothesis.words[: place.first])
+        return min(_DECODER, max(0.0, before - whole) + _INEXACT)
 
     def _places(self, hypothesis: Hypothesis, letters: Letters | None) -> list[_Place]:
         """Return the places worth a second look, the most likely ones, in order."""
@@ -159,7 +171,7 @@ class NameCheck:
         return None
 
     def _weigh(
-        self, engine: Engine, clip: Clip, hypothesis: Hypothesis, place: _Place, letters: Letters | None
+        self, engine: Engine, clip: Clip, hypothesis: Hypothesis, place: _Place, scores: ReadingScores | None
     ) -> Hypothesis:
         heard = " ".join(word.text for word in hypothesis.words[place.first : place.last])
         plain = heard.strip(_MARKS)
@@ -167,15 +179,14 @@ class NameCheck:
         names += [name for name in (_cased(name, plain) for name in place.names) if name.lower() != plain.lower()]
         names = list(dict.fromkeys(names))
         marks = heard[len(heard.rstrip(_MARKS)) :]
-        texts = [_text_with(hypothesis, place, name + marks) for name in names]
-        sounds = self._sound(letters, texts)
+        sounds = self._sound(scores, hypothesis, place, names)
         order = sorted(range(1, len(names)), key=lambda number: sounds[number], reverse=True)
-        least = sounds[0] - self._options.keep - _DECODER
-        kept = [0, *(number for number in order if letters is None or sounds[number] >= least)][:_READINGS]
+        least = sounds[0] - self._options.keep - self._room(hypothesis, place)
+        kept = [0, *(number for number in order if scores is None or sounds[number] >= least)][:_READINGS]
         if len(kept) == 1:
             return hypothesis
-        names, texts = [names[number] for number in kept], [texts[number] for number in kept]
-        sounds = [sounds[number] for number in kept]
+        names, sounds = [names[number] for number in kept], [sounds[number] for number in kept]
+        texts = [_text_with(hypothesis, place, name + marks) for name in names]
         means = engine.score(clip, texts, hypothesis.language)
         totals = [
             mean * (self._count(text) + 1) + sound for mean, text, sound in zip(means, texts, sounds, strict=True)
@@ -202,13 +213,17 @@ class NameCheck:
             choices=(choice, *later),
         )
 
-    def _sound(self, letters: Letters | None, texts: Sequence[str]) -> list[float]:
-        """Return how well the letters that were heard fit each text, in nats as weighed; 0 where it cannot be told."""
-        if letters is None:
-            return [0.0] * len(texts)
-        found = score_letters(letters, texts)
+    def _sound(
+        self, scores: ReadingScores | None, hypothesis: Hypothesis, place: _Place, names: Sequence[str]
+    ) -> list[float]:
+        """Return how well the letters that were heard fit each name, in nats as weighed; 0 where it cannot be told."""
+        if scores is None:
+            return [0.0] * len(names)
+        words = [word.text for word in hypothesis.words]
+        before, after = " ".join([*words[: place.first], ""]), " ".join(["", *words[place.last :]])
+        found = scores.score(before, names, after)
         if not math.isfinite(found[0]):
-            return [0.0] * len(texts)
+            return [0.0] * len(names)
         return [self._options.letters * sound for sound in found]
 
     def _choose(self, names: Sequence[str], totals: Sequence[float], near: Sequence[int], place: _Place) -> int:

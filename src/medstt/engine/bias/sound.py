@@ -5,16 +5,23 @@ Knows nothing of engines, probabilities or what is decided.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
+from medstt.engine.bias.phrase import Floats
 from medstt.vocab import Lexicon
 from medstt.vocab.bias import BIASED_KINDS
 
 _ALIKE = 0.5  # of letters, 0-1; the letters themselves then decide
+_FIRST = 256  # names whose letters agree best, compared before all others
+_ROUNDED = np.float32(1e-5)  # of a likeness in single precision
+_MOST = 255  # letters of what was heard; no name is half as long
 _WIDER = 4  # letters by which a piece may grow to whole words
 
 
@@ -35,20 +42,57 @@ class SoundIndex:
         return names
 
     @cached_property
-    def _keys(self) -> dict[str, list[str]]:
-        return {language: list(names) for language, names in self._names.items()}
+    def _spellings(self) -> dict[str, _Spellings]:
+        return {language: _Spellings(list(names)) for language, names in self._names.items()}
 
     def near(self, heard: str, language: str, most: int) -> list[tuple[str, float]]:
         """Return up to ``most`` names that are spelt like what was heard, with the share of letters in common."""
-        keys = self._keys.get(language, [])
-        found = process.extract(
-            bare(heard), keys, scorer=Levenshtein.normalized_similarity, limit=most, score_cutoff=_ALIKE
-        )
+        spellings = self._spellings.get(language)
         best: dict[str, float] = {}
-        for key, likeness, _ in found:
+        for key, likeness in spellings.near(bare(heard), most) if spellings else ():
             name = self._names[language][key]
             best[name] = max(likeness, best.get(name, 0.0))
         return list(best.items())
+
+
+class _Spellings:
+    """Spellings with how often each has which letter: most of a long list cannot be near, and is not looked at."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self._keys = np.array(keys, object)
+        lengths = [len(key) for key in keys]
+        self._lengths = np.array(lengths, np.float32)
+        joined = "".join(keys)
+        letters = sorted(set(joined))
+        codes = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
+        which = np.searchsorted(np.array([ord(letter) for letter in letters], np.uint32), codes)
+        cells = which * len(keys) + np.repeat(np.arange(len(keys)), lengths)
+        counts = np.bincount(cells, minlength=len(letters) * len(keys)).reshape(len(letters), len(keys))
+        self._counts = dict(zip(letters, np.minimum(counts, _MOST).astype(np.uint8), strict=True))
+
+    def near(self, heard: str, most: int) -> list[tuple[str, float]]:
+        """Return the nearest spellings, of equal ones the first, with their likeness."""
+        bound = self._bound(heard)
+        first = np.argpartition(bound, -_FIRST)[-_FIRST:] if len(bound) > _FIRST else np.arange(len(bound))
+        least = self._extract(heard, first, most)
+        floor = least[-1][1] if len(least) == most else _ALIKE
+        return self._extract(heard, np.flatnonzero(bound >= floor), most)
+
+    def _bound(self, heard: str) -> Floats:
+        """Return the most that each spelling can be like what was heard: letters in common of those of the longer."""
+        common = np.zeros(len(self._keys), np.uint8)
+        for letter, count in Counter(heard[:_MOST]).items():
+            if letter in self._counts:
+                common += np.minimum(self._counts[letter], np.uint8(count))
+        bound: Floats = common / np.maximum(self._lengths, np.float32(max(1, len(heard)))) + _ROUNDED
+        return bound
+
+    def _extract(self, heard: str, places: npt.NDArray[np.intp], most: int) -> list[tuple[str, float]]:
+        found = process.extract(
+            heard, self._keys[places].tolist(), scorer=Levenshtein.normalized_similarity, limit=most,
+            score_cutoff=_ALIKE,
+        )  # fmt: skip
+        return [(key, likeness) for key, likeness, _ in found]
 
 
 def bare(text: str) -> str:
