@@ -22,7 +22,7 @@ from medstt.api import schema
 from medstt.api.admit import CallerOf, GuardedRoute, ServiceOf, SettingsOf
 from medstt.api.etag import etag
 from medstt.api.follow import Followers
-from medstt.api.upload import Form, FormLimits, read_form, single
+from medstt.api.upload import Form, FormLimits, Upload, read_form, single
 from medstt.errors import InputError, MedsttError, NotFoundError, OptionError
 from medstt.store.key import Caller
 from medstt.store.objects import ObjectWriter
@@ -73,21 +73,22 @@ async def create(
     """Accept a recording; it is on disk when this answers. 200 for a repeated Idempotency-Key."""
     if idempotency_key is not None and not IDEMPOTENCY_KEY.fullmatch(idempotency_key):
         raise OptionError("the Idempotency-Key must be 1 to 200 printable characters", "Use a UUID.")
-    opened: list[tuple[str, ObjectWriter]] = []
+    names: list[str] = []
 
-    def sink() -> ObjectWriter:
-        opened.append(service.store.objects.create())
-        return opened[0][1]
+    def open_object() -> ObjectWriter:
+        name, writer = service.store.objects.create()
+        names.append(name)
+        return writer
 
+    upload = Upload(open_object)
     try:
-        form = await read_form(request, FormLimits(settings.max_upload_mb << 20, settings.body_s), sink)
-        if not opened:
+        form = await read_form(request, FormLimits(settings.max_upload_mb << 20, settings.body_s), upload)
+        if not form.has_file:
             raise InputError("the form has no field file", "Send the recording as file.")
         asked = _checked(form, caller, idempotency_key)
-        dictation, new = await run_in_threadpool(_accept, service, caller, asked, form, *opened[0])
+        dictation, new = await run_in_threadpool(_accept, service, caller, asked, form, upload, names)
     except BaseException:
-        for _, writer in opened:
-            writer.abort()
+        upload.abort()
         raise
     if new:
         service.workers.wake()
@@ -115,11 +116,12 @@ def _checked(form: Form, caller: Caller, idempotency_key: str | None) -> NewDict
 
 
 def _accept(
-    service: Service, caller: Caller, asked: NewDictation, form: Form, name: str, writer: ObjectWriter
+    service: Service, caller: Caller, asked: NewDictation, form: Form, upload: Upload, names: list[str]
 ) -> tuple[Dictation, bool]:
     """Make the recording durable, look whether it is one, and create its dictation."""
     store = service.store
-    writer.commit()
+    writer = upload.commit()
+    (name,) = names
     kept = False
     try:
         service.sandbox.probe(SealedFile(store.objects.path(name), store.objects.key(name), "The recording"))

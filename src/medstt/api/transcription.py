@@ -20,7 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from medstt.api import schema
 from medstt.api.admit import CallerOf, GuardedRoute, ServiceOf, SettingsOf
-from medstt.api.upload import FormLimits, read_form, single
+from medstt.api.upload import FormLimits, Upload, read_form, single
 from medstt.errors import InputError, MedsttError, OptionError, UnknownModel
 from medstt.export import render
 from medstt.registry import ModelStore, built_in_models
@@ -117,33 +117,44 @@ async def create_transcription(
     request: Request, caller: CallerOf, service: ServiceOf, settings: SettingsOf
 ) -> Response:
     """Transcribe a recording; it is held encrypted under a key that is never stored, and removed at the end."""
-    path, key, writer = await run_in_threadpool(service.store.objects.spool)
-    file = SealedFile(path, key, "The recording")
+    spooled: list[SealedFile] = []
 
-    def forget() -> None:
-        writer.abort()
-        path.unlink(missing_ok=True)
-
-    def sink() -> ObjectWriter:
+    def open_spool() -> ObjectWriter:
+        path, key, writer = service.store.objects.spool()
+        spooled.append(SealedFile(path, key, "The recording"))
         return writer
 
-    streaming = False
+    upload = Upload(open_spool)
+
+    def commit() -> SealedFile:
+        upload.commit()
+        return spooled[0]
+
+    def forget() -> None:
+        upload.abort()
+        for file in spooled:
+            file.path.unlink(missing_ok=True)
+
+    def answer(asked: _Asked) -> Response:
+        try:
+            return _answer(service, asked, commit())
+        finally:
+            forget()
+
     try:
-        form = await read_form(request, FormLimits(settings.max_upload_mb << 20, settings.body_s), sink)
+        form = await read_form(request, FormLimits(settings.max_upload_mb << 20, settings.body_s), upload)
         if not form.has_file:
             raise InputError("the form has no field file", "Send the recording as file.")
         asked = _checked(form.fields, caller, settings)
-        await run_in_threadpool(writer.commit)
-        if asked.form.stream:
-            first = _Events(service, asked, file)
-            await run_in_threadpool(first.prepare)
-            streaming = True
-            task = BackgroundTask(forget)
-            return StreamingResponse(first.run(forget), media_type="text/event-stream", background=task)
-        return await run_in_threadpool(_answer, service, asked, file)
-    finally:
-        if not streaming:
-            await run_in_threadpool(forget)
+        if not asked.form.stream:
+            return await run_in_threadpool(answer, asked)  # one hop to a thread, where most requests are short
+        events = _Events(service, asked, await run_in_threadpool(commit))
+        await run_in_threadpool(events.prepare)
+    except BaseException:
+        forget()
+        raise
+    content = events.run(forget)
+    return StreamingResponse(content, media_type="text/event-stream", background=BackgroundTask(forget))
 
 
 def _checked(fields: dict[str, list[str]], caller: Caller, settings: Settings) -> _Asked:

@@ -43,8 +43,36 @@ class Form:
     has_file: bool = False
 
 
-async def read_form(request: Request, limits: FormLimits, sink: Callable[[], ObjectWriter]) -> Form:
-    """Read a multipart form, writing the part called ``file`` to what ``sink`` opens; the caller commits or aborts it.
+class Upload:
+    """The file of a form on its way into an encrypted object, which is opened once there is much, or all of it."""
+
+    def __init__(self, open_writer: Callable[[], ObjectWriter]) -> None:
+        self.pending = bytearray()
+        self._open = open_writer
+        self._writer: ObjectWriter | None = None
+
+    def write(self) -> ObjectWriter:
+        """Write what is pending; call it in a thread."""
+        if self._writer is None:
+            self._writer = self._open()
+        data, self.pending = bytes(self.pending), bytearray()
+        self._writer.write(data)
+        return self._writer
+
+    def commit(self) -> ObjectWriter:
+        """Write the rest and complete the object; call it in a thread."""
+        writer = self.write()
+        writer.commit()
+        return writer
+
+    def abort(self) -> None:
+        """Remove a draft; safe to call twice and after ``commit``."""
+        if self._writer is not None:
+            self._writer.abort()
+
+
+async def read_form(request: Request, limits: FormLimits, upload: Upload) -> Form:
+    """Read a multipart form, its part called ``file`` into ``upload``; the caller commits or aborts that.
 
     Raises UnsupportedForm, InputError for a malformed form, TooLarge, TooSlow, ClientDisconnect.
     """
@@ -57,8 +85,7 @@ async def read_form(request: Request, limits: FormLimits, sink: Callable[[], Obj
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.file_bytes + FIELDS * FIELD_BYTES:
         raise _too_large(limits)
-    reader = _Reader(limits, boundary)
-    writer: ObjectWriter | None = None
+    reader = _Reader(limits, boundary, upload)
     chunks = request.stream().__aiter__()
     while True:
         try:
@@ -70,19 +97,10 @@ async def read_form(request: Request, limits: FormLimits, sink: Callable[[], Obj
         if not chunk:
             break
         reader.feed(chunk)
-        if reader.form.has_file and (writer is None or len(reader.pending) >= FLUSH_BYTES):
-            writer = await _flush(reader, writer, sink)
+        if len(upload.pending) >= FLUSH_BYTES:
+            await run_in_threadpool(upload.write)
     reader.finish()
-    if reader.form.has_file:
-        await _flush(reader, writer, sink)
     return reader.form
-
-
-async def _flush(reader: _Reader, writer: ObjectWriter | None, sink: Callable[[], ObjectWriter]) -> ObjectWriter:
-    opened = await run_in_threadpool(sink) if writer is None else writer
-    data, reader.pending = bytes(reader.pending), bytearray()
-    await run_in_threadpool(opened.write, data)
-    return opened
 
 
 def _too_large(limits: FormLimits) -> TooLarge:
@@ -92,9 +110,9 @@ def _too_large(limits: FormLimits) -> TooLarge:
 class _Reader:
     """The push parser's callbacks."""
 
-    def __init__(self, limits: FormLimits, boundary: bytes) -> None:
+    def __init__(self, limits: FormLimits, boundary: bytes, upload: Upload) -> None:
         self.form = Form()
-        self.pending = bytearray()
+        self._upload = upload
         self._limits = limits
         self._file_bytes = 0
         self._headers: dict[bytes, bytes] = {}
@@ -155,7 +173,7 @@ class _Reader:
             self._file_bytes += end - start
             if self._file_bytes > self._limits.file_bytes:
                 raise _too_large(self._limits)
-            self.pending += data[start:end]
+            self._upload.pending += data[start:end]
         else:
             self._value += data[start:end]
             if len(self._value) > FIELD_BYTES:
