@@ -12,7 +12,6 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,21 +20,16 @@ from typing import Any
 import numpy as np
 
 from medstt.benchmark.caller import BOUNDARY, Caller, make_form, make_wav
+from medstt.benchmark.direct import DirectCrew, open_direct
 from medstt.benchmark.figure import Figure
-from medstt.benchmark.server import Running, running, temporary_home, tree_cpu_s, tree_memory_mb
+from medstt.benchmark.server import Running, running, temporary_home, tree_memory_mb
+from medstt.benchmark.throughput import ENGINES, FIELDS, SIZE
 from medstt.errors import MedsttError
 from medstt.values import Samples
-
-Direct = Callable[[bytes], object]  # what the server does with a recording, called in this process
 
 CLIP_S = 6.0
 MIXED_S = (2.0, 5.0, 10.0, 30.0)
 UPLOAD_RATE_HZ = 48_000  # stereo: 500 MB are 46 minutes, within the server's limit of length
-ENGINES = 2
-WORKERS = ENGINES + 1  # while one waits for a disk or a decoder, the engines have work
-ROUNDS = 3
-_FIELDS = {"model": "whisper-1", "language": "en"}
-_SIZE = {"workers": str(WORKERS), "replicas": str(ENGINES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +37,22 @@ class Load:
     """How much is asked of the server in each part."""
 
     repeat: int = 20
-    clips: int = 60
     upload_mb: int = 500
     clients: int = 50
     seconds: float = 600.0
 
 
-def measure_overhead(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
+def measure_overhead(speech: Samples, load: Load) -> list[Figure]:
     """Compare one 6 s recording in this process with the same through HTTP, interleaved; medians in ms.
 
     ``accept`` is an upload until it is acknowledged as durable, ``fsync`` writing and syncing as many bytes here.
     """
-    sound = make_wav(speech, CLIP_S)
-    transcription, dictation = make_form(sound, _FIELDS), make_form(sound, {"language": "en"})
+    direct, sound = open_direct(), make_wav(speech, CLIP_S)
+    transcription, dictation = make_form(sound, FIELDS), make_form(sound, {"language": "en"})
     times: dict[str, list[float]] = {name: [] for name in ("direct", "request", "accept", "whole", "fsync")}
     with (
         temporary_home() as home,
-        running(home, **_SIZE) as server,
+        running(home, **SIZE) as server,
         Caller(server) as caller,
     ):
         for _ in range(load.repeat + 1):
@@ -83,84 +76,6 @@ def measure_overhead(speech: Samples, direct: Direct, load: Load) -> list[Figure
         Figure("overhead", "dictation: upload until acknowledged as durable", median["accept"], "ms"),
         Figure("overhead", "dictation: added until ready, with all its fsyncs", statistics.median(stored), "ms"),
     ]
-
-
-@dataclass(slots=True)
-class _Spent:
-    """What a way of having clips transcribed took: wall clock, and CPU of the engine's process and its children."""
-
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    clips: int = 0
-
-    @property
-    def cpu_ms(self) -> float:
-        return 1000 * self.cpu_s / self.clips
-
-
-def measure_throughput(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
-    """Compare clips a minute at saturation: this process alone, requests, dictations, in turn, several times.
-
-    Every way has as many engines, the same clips and a warm start. The client's own work is done on the same cores and
-    counts against the server, not so in its CPU time, which says the same on a machine that is busy with other things.
-    """
-    sounds = [make_wav(speech, CLIP_S, start) for start in range(5)]
-    work = [sounds[number % len(sounds)] for number in range(load.clips)]
-    spent = {name: _Spent() for name in ("direct", "requests", "dictations")}
-    with temporary_home() as home, running(home, **_SIZE) as server:
-        rounds: dict[str, Callable[[list[bytes]], None]] = {
-            "direct": lambda some: _together(ENGINES, some, direct),
-            "requests": lambda some: _request_all(server, some),
-            "dictations": lambda some: _dictate_all(server, some),
-        }
-        for one in rounds.values():
-            one(work[: 2 * ENGINES])
-        for _ in range(ROUNDS):
-            for name, one in rounds.items():
-                cpu_s = time.process_time if name == "direct" else lambda: tree_cpu_s(server.process)
-                start, before = time.perf_counter(), cpu_s()
-                one(work)
-                spent[name].wall_s += time.perf_counter() - start
-                spent[name].cpu_s += cpu_s() - before
-                spent[name].clips += len(work)
-    own = spent["direct"]
-    figures = [
-        Figure("throughput", f"engine alone, {ENGINES} threads", 60 * own.clips / own.wall_s, "clips/min"),
-        Figure("throughput", "CPU of a clip by the engine alone", own.cpu_ms, "ms"),
-    ]
-    for name in ("requests", "dictations"):
-        served = spent[name]
-        figures += [
-            Figure("throughput", f"lost through {name}", 100 * (1 - own.wall_s / served.wall_s), "%", 5),
-            Figure("throughput", f"CPU added to a clip through {name}", served.cpu_ms - own.cpu_ms, "ms"),
-            Figure("throughput", f"CPU added through {name}", 100 * (served.cpu_ms / own.cpu_ms - 1), "%"),
-        ]
-    return figures
-
-
-def _together(count: int, work: Sequence[bytes], action: Callable[[bytes], object]) -> None:
-    with ThreadPoolExecutor(count) as threads:
-        for _ in threads.map(action, work):
-            pass
-
-
-def _request_all(server: Running, work: Sequence[bytes]) -> None:
-    def ask(part: Sequence[bytes]) -> None:
-        with Caller(server) as caller:
-            for sound in part:
-                caller.post("/v1/audio/transcriptions", make_form(sound, _FIELDS))
-
-    count = 2 * ENGINES  # one waits while another is served
-    with ThreadPoolExecutor(count) as threads:
-        for _ in threads.map(ask, [work[number::count] for number in range(count)]):
-            pass
-
-
-def _dictate_all(server: Running, work: Sequence[bytes]) -> None:
-    with Caller(server) as caller:
-        made = [caller.post("/v1/dictations", make_form(sound, {"language": "en"}))["id"] for sound in work]
-        for one in made:
-            caller.wait(one)
 
 
 def measure_upload(load: Load) -> list[Figure]:
@@ -237,16 +152,18 @@ class _Heard:
     errors: list[str] = field(default_factory=list)
 
 
-def measure_clients(speech: Samples, direct: Direct, load: Load) -> list[Figure]:
+def measure_clients(speech: Samples, load: Load) -> list[Figure]:
     """Let many clients dictate recordings of mixed length for a while, each the next when the last is ready.
 
     The ideal is the same clients served first come first served by as many engines that need nothing but the time of a
-    recording in this process while every engine is at work.
+    recording in a process of its own while every engine is at work.
     """
     sounds = [make_wav(speech, length, length) for length in MIXED_S]
-    alone = [_busy_ms(direct, sound) for sound in sounds]
+    with DirectCrew(ENGINES) as crew:
+        crew.warm(sounds[0])
+        alone = [_busy_ms(crew, sound) for sound in sounds]
     heard = _Heard()
-    with temporary_home() as home, running(home, **_SIZE) as server:
+    with temporary_home() as home, running(home, **SIZE) as server:
         forms = [make_form(sound, {"language": "en"}) for sound in sounds]
         with Watch(server.process, max(0.1, load.seconds / 200)) as watch:
             end = time.monotonic() + load.seconds
@@ -268,12 +185,9 @@ def measure_clients(speech: Samples, direct: Direct, load: Load) -> list[Figure]
     ]
 
 
-def _busy_ms(direct: Direct, sound: bytes) -> float:
-    """Return the median time of a recording while each engine has one; a single one would be shared out over them."""
-    times: list[float] = []
-    _together(ENGINES, [sound] * ENGINES, direct)
-    _together(ENGINES, [sound] * (4 * ENGINES), lambda one: times.append(_timed_ms(lambda: direct(one))))
-    return statistics.median(times)
+def _busy_ms(crew: DirectCrew, sound: bytes) -> float:
+    """Return the median time of a recording while every engine is at work."""
+    return 1000 * statistics.median(one.wall_s for one in crew.run([sound] * (4 * ENGINES)))
 
 
 def _dictate(server: Running, forms: Sequence[bytes], number: int, end: float, heard: _Heard) -> None:
@@ -326,16 +240,6 @@ def ideal_waits(times_ms: Sequence[float], clients: int, workers: int, duration_
         if ready < duration_ms:
             heapq.heappush(arrivals, (ready, client, turn + 1))
     return waits
-
-
-def open_direct() -> Direct:
-    """Return what the server does with a recording, done in this process by as many engines."""
-    from medstt.service import open_transcriber, read_settings
-    from medstt.text import open_formatter
-
-    transcriber = open_transcriber(read_settings(), language="en", replicas=ENGINES)
-    formatter = open_formatter("en")
-    return lambda sound: formatter.format(transcriber.transcribe(sound))
 
 
 def _timed_ms(action: Callable[[], Any]) -> float:

@@ -131,18 +131,18 @@ def service(
     out: Annotated[Path | None, typer.Option(help="Also write the figures to this JSON file.")] = None,
 ) -> None:
     """Measure the real server on loopback, two engines: what it adds to its engine, and how it holds up."""
-    from medstt.benchmark import queue, service
+    from medstt.benchmark import queue, service, throughput
     from medstt.benchmark.caller import read_speech
 
     wanted = _checked_parts(parts, ("overhead", "throughput", "upload", "clients", "queue"))
-    load = service.Load(repeat, clips, upload_mb, clients, seconds)
+    load = service.Load(repeat, upload_mb, clients, seconds)
     if {"overhead", "throughput", "clients"} & set(wanted):
-        speech, direct = read_speech(samples), service.open_direct()
+        speech = read_speech(samples)
     measures: dict[str, Callable[[], list[Figure]]] = {
-        "overhead": lambda: service.measure_overhead(speech, direct, load),
-        "throughput": lambda: service.measure_throughput(speech, direct, load),
+        "overhead": lambda: service.measure_overhead(speech, load),
+        "throughput": lambda: throughput.measure_throughput(speech, clips),
         "upload": lambda: service.measure_upload(load),
-        "clients": lambda: service.measure_clients(speech, direct, load),
+        "clients": lambda: service.measure_clients(speech, load),
         "queue": lambda: queue.measure_queue(queued, postgresql=postgresql),
     }
     _show({name: measures[name] for name in wanted}, out)
