@@ -14,7 +14,8 @@ from medstt.evaluate.report import ReportOptions, render_report
 from medstt.evaluate.run import create_run, open_run, transcribe_run
 from medstt.evaluate.score import score_items
 from medstt.evaluate.summary import ROWS, SCORES, read_summary, summarise, write_summary
-from medstt.metrics.__main__ import render_metrics
+from medstt.metrics.__main__ import put_metrics
+from medstt.metrics.rate import FIGURES, RATES
 from medstt.values import Utterance
 
 BENCHMARK = {"name": "mine", "version": 1, "title": "T", "metrics": ["wer_content", "critical_negation"], "slices": []}
@@ -23,7 +24,11 @@ BENCHMARK = {"name": "mine", "version": 1, "title": "T", "metrics": ["wer_conten
 def evaluate(folder: Path, texts: dict[str, str], name: str, **spec: object) -> Path:
     folder.mkdir(parents=True)
     lines = folder / f"{name}.jsonl"
-    lines.write_text("".join(json.dumps({"id": key, "text": text}) + "\n" for key, text in texts.items()))
+    answers = [
+        {"id": key, "text": text, "words": [{"text": word, "confidence": 0.9} for word in text.split()]}
+        for key, text in texts.items()
+    ]
+    lines.write_text("".join(json.dumps(answer) + "\n" for answer in answers))
     utterances = [
         Utterance("u0", "u0.wav", "no fever </script><script>alert(1)</script>", "en", tags={"tier": "trained"}),
         Utterance("u1", "u1.wav", "left lung clear", "en", tags={"tier": "trained"}),
@@ -143,8 +148,22 @@ def test_the_published_leaderboard_is_what_the_records_say() -> None:
     assert (results / "leaderboard.md").read_text(encoding="utf-8") == board
 
 
-def test_the_metrics_page_is_what_the_code_says() -> None:
-    assert (Path(__file__).parents[2] / "training" / "metrics.md").read_text() == render_metrics()
+def test_the_readme_explains_every_metric_as_the_code_does() -> None:
+    """After a change: `python -m medstt.metrics training/README.md`."""
+    page = (Path(__file__).parents[2] / "training" / "README.md").read_text(encoding="utf-8")
+    assert page == put_metrics(page)
+    explained = [*RATES, *FIGURES]
+    assert all(metric.formula and metric.source for metric in explained)
+    assert [page.count(f"(`{metric.key}`)") for metric in explained] == [1] * len(explained)
+
+
+def test_every_figure_that_a_run_reports_is_explained(first: Path) -> None:
+    document = read_summary(first)
+    found = {"verdicts", *document["latency"], *document["confidence"], *document["usage"]}
+    for pool in document["pools"].values():
+        found |= pool["rates"].keys() | (pool.keys() - {"utterances", "speakers", "sums", "rates", "tiers", "slices"})
+    assert {"errors_found", "peak_memory_mb", "wer_content", "calibration_error", "terms"} <= found
+    assert (found | {"p50_ms", "p95_ms"}) - {"words", "jobs"} <= {metric.key for metric in (*RATES, *FIGURES)}
 
 
 def test_the_report_works_in_a_browser(second: Path, tmp_path: Path) -> None:

@@ -156,3 +156,27 @@ RATES: tuple[Rate, ...] = (
          "CPU seconds / seconds of audio", percent=False),
 )  # fmt: skip
 RATE: dict[str, Rate] = {rate.key: rate for rate in RATES}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a run that is no rate of counts: its key in the run's document, what it is, and its source."""
+
+    key: str
+    title: str
+    formula: str
+    source: str = "this project"
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("terms", "Terms by kind", "terms with a wrong word / terms in the reference, of each kind in the lexicon"),
+    Figure("reliability", "Reliability curve", "its mean, and the share of words that are right, per tenth",
+           "DeGroot and Fienberg 1983"),
+    Figure("errors_found", "Errors found by review",
+           "wrong words among the 5, 10, 20 % of words of least confidence / wrong words"),
+    Figure("p50_ms", "Latency p50", "median of the milliseconds from request to answer", "numpy"),
+    Figure("p95_ms", "Latency p95", "95th percentile of the milliseconds from request to answer", "numpy"),
+    Figure("peak_memory_mb", "Peak memory", "largest resident set of one process of the system, MiB", "getrusage"),
+    Figure("verdicts", "Utterances better, same, worse",
+           "word errors + 5 * critical errors of an utterance, before against after"),
+)  # fmt: skip
