@@ -19,7 +19,7 @@ from medstt.evaluate.compare import CRITICAL_WEIGHT, Comparison
 from medstt.evaluate.plot import interval_plot, reliability_plot, scatter_plot
 from medstt.evaluate.score import ScoredItem
 from medstt.evaluate.summary import decode_estimate
-from medstt.evaluate.text import difference_cells, format_estimate, speed_line
+from medstt.evaluate.text import difference_cells, format_estimate, speed_line, tier_columns
 from medstt.metrics.rate import RATES, SAID, Rate
 
 GROUPS = {"critical": "Errors that can harm", "words": "Words", "terms": "Terms and drug names", "document": "Document",
@@ -109,7 +109,7 @@ def _warnings(document: Mapping[str, Any]) -> str:
 
 
 def _pool_table(name: str, part: Mapping[str, Any]) -> str:
-    tiers = part["tiers"] or {"all": part}
+    tiers = tier_columns(part)
     head = "".join(f"<th>{escape(tier)} ({entry['utterances']})</th>" for tier, entry in tiers.items())
     lines = []
     for group, title in GROUPS.items():

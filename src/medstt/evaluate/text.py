@@ -35,7 +35,7 @@ def format_estimate(rate: Rate, estimate: Estimate, *, judge: bool = True) -> st
 
 
 def headline(document: Mapping[str, Any]) -> str:
-    """Return the tables of a run: per pool of speech, critical errors first, one column per tier."""
+    """Return the tables of a run: per pool of speech, critical errors first, one column per tier after that of all."""
     system = document["system"]
     lines = [
         f"{system.get('label') or system.get('name')}: {document['asked']} of {document['of']} utterances"
@@ -44,7 +44,7 @@ def headline(document: Mapping[str, Any]) -> str:
     if spent := speed_line(document):
         lines.append(spent)
     for pool, part in document["pools"].items():
-        tiers = part["tiers"] or {"all": part}
+        tiers = tier_columns(part)
         columns = [f"{tier} ({entry['utterances']})" for tier, entry in tiers.items()]
         rows = [["", *columns]]
         for group in _HEAD_GROUPS:
@@ -54,6 +54,12 @@ def headline(document: Mapping[str, Any]) -> str:
                     rows.append([rate.title, *cells])
         lines += ["", f"{pool} speech, {part['speakers']} speakers; 95 % intervals, (errors/events)", *_align(rows)]
     return "\n".join(lines)
+
+
+def tier_columns(part: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what the columns of a pool's table show: all of it, where it has several tiers, then each tier."""
+    tiers: dict[str, Mapping[str, Any]] = part["tiers"]
+    return dict(tiers) if len(tiers) == 1 else {"all": part, **tiers}
 
 
 def speed_line(document: Mapping[str, Any]) -> str:
