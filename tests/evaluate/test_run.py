@@ -137,7 +137,7 @@ def test_budget_and_sample(tmp_path: Path) -> None:
     assert {i.key for i in sample_items(items, 8)} <= {i.key for i in sample_items(items, 16)}
     system = Echo({})
     run = create_run(tmp_path / "run", system, items, {})
-    assert transcribe_run(run, system, max_minutes=-1) == 40
+    assert [transcribe_run(run, system, jobs=jobs, max_minutes=-1) for jobs in (1, 2)] == [40, 40]
     assert score_items(run.items, run.answers()) == []
 
 

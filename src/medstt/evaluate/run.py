@@ -159,15 +159,17 @@ def _asked(system: System, item: Item) -> _Asked:
 def _side_by_side(
     submit: Callable[[Item], Future[_Asked]], items: Sequence[Item], jobs: int, deadline: float | None
 ) -> Iterator[_Asked]:
-    """Yield answers as they come, with ``jobs`` requests running and as many waiting."""
+    """Yield answers as they come, with ``jobs`` requests running and as many waiting; none is begun once time is up."""
     coming = iter(items)
-    running = {submit(item) for item in itertools.islice(coming, jobs * 2)}
+    late = deadline is not None and time.monotonic() > deadline
+    running: set[Future[_Asked]] = set() if late else {submit(item) for item in itertools.islice(coming, jobs * 2)}
     while running:
         finished, running = wait(running, return_when=FIRST_COMPLETED)
+        if deadline is not None and time.monotonic() > deadline:
+            coming = iter(())
+            running = {future for future in running if not future.cancel()}
         for future in finished:
-            late = deadline is not None and time.monotonic() > deadline
-            following = None if late else next(coming, None)
-            if following is not None:
+            if (following := next(coming, None)) is not None:
                 running.add(submit(following))
             yield future.result()
 
