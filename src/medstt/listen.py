@@ -10,9 +10,10 @@ from pathlib import Path
 
 from medstt.errors import VocabError
 from medstt.values import Language
-from medstt.vocab import Layer, Lexicon, Term, load_lexicon
+from medstt.vocab import Lexicon, Term, load_lexicon
 from medstt.vocab.layers import as_layers
-from medstt.vocab.listed import check_contradictions, check_language, is_word_list, list_terms, read_list
+from medstt.vocab.listed import is_word_list, list_terms, read_list
+from medstt.vocab.oddity import check_contradictions, check_language, check_spellings, read_own
 
 # Paths are tables, folders of tables or plain lists; strings are terms. None is the built-in vocabulary alone, an
 # empty sequence no vocabulary at all.
@@ -40,19 +41,14 @@ def open_vocabulary(vocabulary: Vocabulary, language: Language | None) -> tuple[
     terms += list_terms(words, language)
     layers = as_layers(tables)
     lexicon = load_lexicon(language, layers)
-    for layer in layers:
-        warnings += _check_layer(lexicon, layer, language)
-    texts = list(dict.fromkeys(term.text for term in terms))
-    warnings += check_language(texts, language) + check_contradictions(texts)
-    return lexicon.extended(terms), tuple(warnings)
-
-
-def _check_layer(lexicon: Lexicon, layer: Layer, language: Language | None) -> list[str]:
-    """Return a warning where a layer has nothing to say in the language of the recording."""
-    if any(term.layer == layer.name for term in lexicon):
-        return []
+    rows = list(read_own(layers, language))
+    said = {term.layer for _, term in rows}
     where = f" in the language {language}" if language else ""
-    return [f"{layer.path.name} holds no term{where}"]
+    warnings += [f"{layer.path.name} holds no term{where}" for layer in layers if layer.name not in said]
+    texts = list(dict.fromkeys(term.text for term in terms))
+    warnings += check_spellings(texts) + check_contradictions(rows)
+    warnings += check_language([*texts, *(term.text for _, term in rows)], language)
+    return lexicon.extended(terms), tuple(warnings)
 
 
 def parse_vocabulary(values: Sequence[str]) -> Vocabulary:

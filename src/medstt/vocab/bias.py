@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 
 from medstt.vocab.term import LAYERS, BiasPhrase, Kind, Term
 
@@ -32,7 +33,8 @@ def bias_phrases(
 ) -> list[BiasPhrase]:
     """Choose phrases in order of layer (user first), then kind, then the lexicon's order, until the budget is spent.
 
-    ``budget`` is in tokens as ``count`` counts them. A phrase that no longer fits is passed over for a shorter one.
+    ``budget`` is in tokens as ``count`` counts them. A phrase that no longer fits is passed over for a shorter one. A
+    term that stands in a user's layers and elsewhere, too, has its highest weight and the spoken forms of all rows.
     """
     ranks: dict[str, int] = {name: -index for index, name in enumerate(LAYERS)}
     order: dict[str, int] = {kind: index for index, kind in enumerate(kinds)}
@@ -41,14 +43,18 @@ def bias_phrases(
         key=lambda term: (ranks.get(term.layer, 0), order[term.kind], not term.source.startswith(COMMON_SOURCE)),
     )
     phrases: list[BiasPhrase] = []
-    seen: set[str] = set()
+    seen: dict[str, int] = {}  # place in the phrases, -1 for what was passed over
     for term in chosen:
         if budget < 1:
             break
         if term.text in seen:
+            place = seen[term.text]
+            if term.spoken and place >= 0 and phrases[place].layer != "builtin":
+                spoken = tuple(dict.fromkeys((*phrases[place].spoken, *term.spoken)))
+                phrases[place] = replace(phrases[place], spoken=spoken)
             continue
-        seen.add(term.text)
         cost = count(term.text)
+        seen[term.text] = len(phrases) if cost <= budget else -1
         if cost <= budget:
             budget -= cost
             phrases.append(BiasPhrase(term.text, term.spoken, weight(term), term.layer))

@@ -5,21 +5,17 @@ Owns what may be on such a list. Knows nothing of tables with columns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from medstt.errors import VocabError
 from medstt.values import LANGUAGES, Language
-from medstt.vocab.fold import fold
 from medstt.vocab.importers.source import no_progress, read_lines
 from medstt.vocab.term import Term
 
 MOST_TERMS = 100_000
 MOST_WORDS = 6  # of one term; more are a sentence
 MOST_LETTERS = 80
-_GERMAN = frozenset("äöüÄÖÜß")
-_FEW = 5  # terms, from which on a share says something
-_SHARE = 0.3
 
 
 def is_word_list(path: Path) -> bool:
@@ -74,22 +70,3 @@ def parse_keywords(prompt: str) -> tuple[list[str], int]:
     pieces = [piece for piece in pieces if piece]
     kept = [piece for piece in pieces if is_term(piece)]
     return list(dict.fromkeys(kept)), len(pieces) - len(kept)
-
-
-def check_language(texts: Sequence[str], language: str | None) -> list[str]:
-    """Return a warning where many terms of an English list have German letters."""
-    german = sum(not _GERMAN.isdisjoint(text) for text in texts)
-    if language == "en" and len(texts) >= _FEW and german > _SHARE * len(texts):
-        return [f"{german} of {len(texts)} terms have German letters, the language is English: is it the right list?"]
-    return []
-
-
-def check_contradictions(texts: Sequence[str]) -> list[str]:
-    """Return a warning where terms of a list differ in nothing but case or umlauts."""
-    spellings: dict[str, set[str]] = {}
-    for text in texts:
-        spellings.setdefault(fold(text), set()).add(text)
-    double = [sorted(found) for found in spellings.values() if len(found) > 1]
-    if not double:
-        return []
-    return [f"{len(double)} terms are listed in several spellings: {' / '.join(double[0])}; all are listened for"]

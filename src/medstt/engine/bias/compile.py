@@ -32,7 +32,7 @@ from medstt.vocab import BiasPhrase, Lexicon
 if TYPE_CHECKING:
     from medstt.engine.whisper import WhisperEngine
 
-COMPILER_VERSION = 2  # raised with every change of what is chosen from a lexicon, spelt or built
+COMPILER_VERSION = 3  # raised with every change of what is chosen from a lexicon, spelt or built
 _EVERYTHING = 100_000_000  # tokens: no term is left out for want of room
 _IN_MEMORY = 16  # lists; each takes a few MB
 
