@@ -34,6 +34,7 @@ _NO_SPACE = -0.7  # nats for a space that was not heard
 _MISMATCH = 0.6
 _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
 _UNHEARD = -1.2  # nats a letter: a reading that fits the letters so badly is no ground for names
+_ROUNDED = 0.01  # nats; sums in single precision differ by less
 _KEPT = 4096  # beginnings of what was heard whose likest tokens are remembered
 _NOTHING = np.zeros(0, np.int64)
 
@@ -92,6 +93,7 @@ class _Step:
     beams: Sequence[_Beam]
     rows: Array
     bonuses: Sequence[Bonus | None]
+    given: Sequence[Array | None]  # by a bonus, to every token
     paths: Paths
     reach: Array  # (beams,) scores; no candidate of a beam gets beyond by more than what it is given
 
@@ -140,12 +142,19 @@ class JointSearch:
         """Return readings, best first; ``first`` (1, vocabulary) is what follows a prompt, ``cache`` has its row.
 
         Where the best one fits the letters badly, as with a voice that the head does not understand, the list would
-        put names in the place of noise: the clip is searched again without it.
+        put names in the place of noise: if it did, the clip is searched again without it.
         """
         found = self._search(memory, cache, first, letters, limit, bias)
-        if bias is not None and self._is_unheard(found[0]):
+        if bias is not None and self._is_unheard(found[0]) and self._is_favoured(found[0], first.shape[1]):
             found = self._search(memory, cache, first, letters, limit, None)
         return [candidate for candidate, _ in found]
+
+    def _is_favoured(self, found: tuple[Candidate, float], vocabulary: int) -> bool:
+        """Tell whether a list has a part in a reading's score."""
+        candidate, loss = found
+        least = self._least(vocabulary)
+        alone = self.weight * sum(max(logprob, least) for logprob in candidate.logprobs) + loss
+        return candidate.score - alone > _ROUNDED
 
     def _is_unheard(self, found: tuple[Candidate, float]) -> bool:
         candidate, loss = found
@@ -165,7 +174,8 @@ class JointSearch:
             paths = heard.move(paths)
             reach = heard.loss(paths) + np.array([beam.gained for beam in beams])
             bonuses = [bias.bonus(beam.state) if bias else None for beam in beams]
-            step = _Step(beams, rows, bonuses, paths, reach)
+            given = [_spread(bonus, rows.shape[1]) for bonus in bonuses]
+            step = _Step(beams, rows, bonuses, given, paths, reach)
             finished += self._ends(step, heard.end_loss(paths))
             whole = max([whole, *(one.score for one, _ in finished[-len(beams) :])])
             grown = self._grow(heard, step)
@@ -197,10 +207,11 @@ class JointSearch:
     def _ends(self, step: _Step, losses: Array) -> list[tuple[Candidate, float]]:
         """Return the beams as readings to which nothing is added."""
         ended = []
-        gains = self._gains(step, [np.array([self.rules.end])] * len(step.beams))
-        for row, (beam, gain) in enumerate(zip(step.beams, gains.tolist(), strict=True)):
-            logprob, loss = float(step.rows[row, self.rules.end]), float(losses[row])
-            if np.isfinite(logprob):
+        end, least = self.rules.end, self._least(step.rows.shape[1])
+        for row, (beam, given) in enumerate(zip(step.beams, step.given, strict=True)):
+            logprob, loss = float(step.rows[row, end]), float(losses[row])
+            if logprob > -np.inf:
+                gain = max(logprob, least) * self.weight + (0.0 if given is None else float(given[end]))
                 score = beam.gained + gain + loss
                 ended.append((Candidate(beam.tokens, (*beam.logprobs, logprob), score, "end"), loss))
         return ended
@@ -254,9 +265,9 @@ class JointSearch:
         """Return what decoder and bias give to each beam's tokens, with some of it for those that were not expected."""
         gains = []
         least = self._least(step.rows.shape[1])
-        for row, bonus, tokens in zip(step.rows, step.bonuses, tokens_of, strict=True):
+        for row, given, tokens in zip(step.rows, step.given, tokens_of, strict=True):
             plain = np.maximum(row[tokens], np.float32(least)) * np.float32(self.weight)
-            gains.append(plain if bonus is None else _with(bonus, plain, tokens))
+            gains.append(plain if given is None else plain + given[tokens])
         return np.concatenate(gains)
 
     def _weigh(self, heard: LetterPaths, step: _Step, both: Paths, tokens_of: Sequence[Ints], best: _Best) -> None:
@@ -286,15 +297,15 @@ class JointSearch:
             )
 
 
-def _with(bonus: Bonus, plain: Array, tokens: Ints) -> Array:
-    """Return what tokens are given by the decoder alone and a bias."""
-    gains = plain + np.float32(bonus.rest)
-    if bonus.base is not None:
-        gains += bonus.base[tokens]
-    if len(bonus.tokens):
-        places = np.minimum(np.searchsorted(bonus.tokens, tokens), len(bonus.tokens) - 1)
-        gains = np.where(bonus.tokens[places] == tokens, plain + bonus.values[places], gains)
-    return gains
+def _spread(bonus: Bonus | None, size: int) -> Array | None:
+    """Return what a bias gives to every token (size,): the vocabularies of models with letters are small."""
+    if bonus is None:
+        return None
+    if bonus.base is not None and not len(bonus.tokens) and not bonus.rest:
+        return bonus.base
+    given = np.full(size, bonus.rest, np.float32) if bonus.base is None else bonus.base + np.float32(bonus.rest)
+    given[bonus.tokens] = bonus.values
+    return given
 
 
 def _most(bonus: Bonus | None) -> float:

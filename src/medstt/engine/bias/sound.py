@@ -84,7 +84,8 @@ class _Spellings:
         for letter, count in Counter(heard[:_MOST]).items():
             if letter in self._counts:
                 common += np.minimum(self._counts[letter], np.uint8(count))
-        bound: Floats = common / np.maximum(self._lengths, np.float32(max(1, len(heard)))) + _ROUNDED
+        longer = np.maximum(self._lengths, np.float32(max(1, len(heard))))
+        bound: Floats = np.divide(common, longer, dtype=np.float32) + _ROUNDED
         return bound
 
     def _extract(self, heard: str, places: npt.NDArray[np.intp], most: int) -> list[tuple[str, float]]:
