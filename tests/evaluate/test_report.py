@@ -15,7 +15,7 @@ from medstt.evaluate.run import create_run, open_run, transcribe_run
 from medstt.evaluate.score import score_items
 from medstt.evaluate.summary import ROWS, SCORES, read_summary, summarise, write_summary
 from medstt.metrics.__main__ import put_metrics
-from medstt.metrics.rate import FIGURES, RATES
+from medstt.metrics.rate import FIGURES, RATES, Figure, Rate
 from medstt.values import Utterance
 
 BENCHMARK = {"name": "mine", "version": 1, "title": "T", "metrics": ["wer_content", "critical_negation"], "slices": []}
@@ -152,7 +152,7 @@ def test_the_readme_explains_every_metric_as_the_code_does() -> None:
     """After a change: `python -m medstt.metrics training/README.md`."""
     page = (Path(__file__).parents[2] / "training" / "README.md").read_text(encoding="utf-8")
     assert page == put_metrics(page)
-    explained = [*RATES, *FIGURES]
+    explained: list[Rate | Figure] = [*RATES, *FIGURES]
     assert all(metric.formula and metric.source for metric in explained)
     assert [page.count(f"(`{metric.key}`)") for metric in explained] == [1] * len(explained)
 
@@ -163,7 +163,8 @@ def test_every_figure_that_a_run_reports_is_explained(first: Path) -> None:
     for pool in document["pools"].values():
         found |= pool["rates"].keys() | (pool.keys() - {"utterances", "speakers", "sums", "rates", "tiers", "slices"})
     assert {"errors_found", "peak_memory_mb", "wer_content", "calibration_error", "terms"} <= found
-    assert (found | {"p50_ms", "p95_ms"}) - {"words", "jobs"} <= {metric.key for metric in (*RATES, *FIGURES)}
+    explained = {rate.key for rate in RATES} | {figure.key for figure in FIGURES}
+    assert (found | {"p50_ms", "p95_ms"}) - {"words", "jobs"} <= explained
 
 
 def test_the_report_works_in_a_browser(second: Path, tmp_path: Path) -> None:
