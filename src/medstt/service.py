@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     replicas: int = Field(
         1, ge=1, le=64, description="Single-threaded engines per model; two or more run in processes of their own."
     )
-    model_memory_mb: int = Field(8192, ge=16, description="Size of the models kept in memory together.")
+    model_memory_mb: int = Field(8192, ge=16, description="Size of all models in memory, every replica counted.")
     model_idle_s: float = Field(900, gt=0, description="Unload a model that nobody used for so long.")
     preload: bool = Field(True, description="Load the model at start instead of at the first request.")
     poll_s: float = Field(0.5, gt=0, le=60, description="How often an idle worker looks for dictations.")
