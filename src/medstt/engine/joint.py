@@ -34,7 +34,6 @@ _NO_SPACE = -0.7  # nats for a space that was not heard
 _MISMATCH = 0.6
 _SURPRISE = 0.1  # the chance that the decoder has no idea: any token is possible then, so no text is ruled out
 _UNHEARD = -1.2  # nats a letter: a reading that fits the letters so badly is no ground for names
-_ROUNDED = 0.01  # nats; sums in single precision differ by less
 _KEPT = 4096  # beginnings of what was heard whose likest tokens are remembered
 _NOTHING = np.zeros(0, np.int64)
 
@@ -142,19 +141,13 @@ class JointSearch:
         """Return readings, best first; ``first`` (1, vocabulary) is what follows a prompt, ``cache`` has its row.
 
         Where the best one fits the letters badly, as with a voice that the head does not understand, the list would
-        put names in the place of noise: if it did, the clip is searched again without it.
+        put names in the place of noise: the clip is searched again without it. (Also where the list has no part in that
+        reading: it was in the way of better ones. Left out there, 5 of 95 clips have 41 words wrong instead of 35.)
         """
         found = self._search(memory, cache, first, letters, limit, bias)
-        if bias is not None and self._is_unheard(found[0]) and self._is_favoured(found[0], first.shape[1]):
+        if bias is not None and self._is_unheard(found[0]):
             found = self._search(memory, cache, first, letters, limit, None)
         return [candidate for candidate, _ in found]
-
-    def _is_favoured(self, found: tuple[Candidate, float], vocabulary: int) -> bool:
-        """Tell whether a list has a part in a reading's score."""
-        candidate, loss = found
-        least = self._least(vocabulary)
-        alone = self.weight * sum(max(logprob, least) for logprob in candidate.logprobs) + loss
-        return candidate.score - alone > _ROUNDED
 
     def _is_unheard(self, found: tuple[Candidate, float]) -> bool:
         candidate, loss = found

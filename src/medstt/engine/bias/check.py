@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medstt.engine.bias.option import BiasOptions
-from medstt.engine.bias.sound import SoundIndex, piece_heard
+from medstt.engine.bias.sound import SoundIndex, names_in_reach, piece_heard
 from medstt.engine.letter import Letters, read_letters
 from medstt.engine.protocol import Clip, Engine
 from medstt.engine.reading import ReadingScores
@@ -149,8 +149,9 @@ class NameCheck:
                     names = [name for name, _ in near]
                     twins = [twin.term.text for name in names[:1] for twin in self._lexicon.twins(name) if twin.checked]
                     chosen = tuple(dict.fromkeys([*names, *twins]))
-                    best = _Place(start, end, chosen, frozenset(twins), False, near[0][1])
-            if best is not None:
+                    reachable = names_in_reach("".join(words[start:end]), piece, chosen)
+                    best = _Place(start, end, reachable, frozenset(twins), False, near[0][1])
+            if best is not None and best.names:
                 yield best
 
     def _sounding(self, words: Sequence[str], first: int, last: int, language: str) -> _Place | None:

@@ -22,6 +22,7 @@ _ALIKE = 0.5  # of letters, 0-1; the letters themselves then decide
 _FIRST = 256  # names whose letters agree best, compared before all others
 _ROUNDED = np.float32(1e-5)  # of a likeness in single precision
 _MOST = 255  # letters of what was heard; no name is half as long
+_FARTHER = 2  # letters; of 677 names beyond, none came within the margin that is kept in mind
 _WIDER = 4  # letters by which a piece may grow to whole words
 
 
@@ -99,6 +100,13 @@ class _Spellings:
 def bare(text: str) -> str:
     """Return a text's letters alone, lower case."""
     return "".join(character for character in text.lower() if character.isalpha())
+
+
+def names_in_reach(written: str, heard: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that are at most a few letters further from what was heard than what was written."""
+    heard = bare(heard)
+    most = Levenshtein.distance(bare(written), heard) + _FARTHER
+    return tuple(name for name in names if Levenshtein.distance(bare(name), heard) <= most)
 
 
 def piece_heard(words: Sequence[str], first: int, last: int, heard: str) -> str:
